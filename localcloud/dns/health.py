@@ -34,7 +34,7 @@ async def probe(check: HealthCheck) -> bool:
                 if check.tcp_only:
                     return True
                 host = check.host or check.address
-                request = f"GET {check.path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nUser-Agent: health-check\r\n\r\n"
+                request = f"GET {check.path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
                 writer.write(request.encode())
                 await writer.drain()
                 response = b""
