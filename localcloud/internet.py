@@ -13,6 +13,7 @@ import random
 import signal
 import sys
 import time
+from typing import cast
 
 from dnslib import QTYPE, RCODE, RR, A, DNSRecord
 
@@ -75,8 +76,7 @@ class _Once(asyncio.DatagramProtocol):
         self._answer = answer
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)  # noqa: S101 - what asyncio hands a datagram protocol
-        transport.sendto(self._question)
+        cast(asyncio.DatagramTransport, transport).sendto(self._question)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         if not self._answer.done():

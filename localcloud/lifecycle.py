@@ -322,7 +322,7 @@ def _stop_everything(paths: RunPaths) -> int:
 
 
 def _strays(paths: RunPaths) -> list[psutil.Process]:
-    """Find processes that carry the run in their environment but were never registered, such as an engine's plug-ins."""
+    """Find parts of the run that were never registered, such as an engine's plug-ins, by their environment."""
     mine = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
     found = []
     for process in psutil.process_iter():

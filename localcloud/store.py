@@ -304,8 +304,8 @@ class Store:
         """Consume and return the next fault for this call, or None."""
         with self.connect() as db:
             row = db.execute(
-                "select id,kind,argument from faults where cloud=? and operation=? and ? glob type_glob and remaining>0 "
-                "order by id limit 1",
+                "select id,kind,argument from faults where cloud=? and operation=? and ? glob type_glob "
+                "and remaining>0 order by id limit 1",
                 (cloud, operation, type_),
             ).fetchone()
             if row is None:
