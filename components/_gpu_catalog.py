@@ -37,9 +37,7 @@ def _aws(machine_type: str, gpus: int, memory: int, vcpus: int, ram: int, price:
     return GpuMachine(machine_type, gpus, memory, vcpus, ram, price, AWS_PRICES, "2026-07-20")
 
 
-def _gcp(
-    machine_type: str, accelerator: str, gpus: int, memory: int, vcpus: int, ram: int, price: float
-) -> GpuMachine:
+def _gcp(machine_type: str, accelerator: str, gpus: int, memory: int, vcpus: int, ram: int, price: float) -> GpuMachine:
     return GpuMachine(machine_type, gpus, memory, vcpus, ram, price, GCP_PRICES, "2026-08-03", accelerator)
 
 

@@ -1,5 +1,6 @@
 """What the serving clusters of all clouds have in common."""
 
+from dataclasses import dataclass
 from typing import Optional, Protocol
 
 import pulumi
@@ -7,6 +8,11 @@ import pulumi
 from components._base import reject
 from components._capacity import GpuPoolSpec
 from components._gpu_catalog import refusal
+
+SERVING_NAMESPACE = "serving"
+"""Namespace of the model servers and the Gateway."""
+SERVICE_ACCOUNT = "model-server"
+"""Service account of the model servers."""
 
 
 class ServingCluster(Protocol):
@@ -38,6 +44,16 @@ class ServingCluster(Protocol):
     def upload(self, model: str, key: str, archive: str) -> pulumi.Output[str]:
         """Put a bundle archive into the model store; the result is the key, known once it is there."""
         ...
+
+
+@dataclass(frozen=True)
+class Site:
+    """A declared site."""
+
+    cluster: ServingCluster
+    """Its cluster, with the model store, the registry and the addresses."""
+    provider: pulumi.ProviderResource
+    """Provider of its cloud."""
 
 
 def refuse_pools(owner: str, cloud: str, pools: Optional[dict[str, GpuPoolSpec]], system_min: int) -> None:

@@ -26,9 +26,7 @@ class EcrRegistry(pulumi.ComponentResource):
     registry_url: pulumi.Output[str]
     """Address images are pushed to and pulled from, without a scheme."""
 
-    def __init__(
-        self, name: str, args: EcrRegistryArgs, opts: Optional[pulumi.ResourceOptions] = None
-    ) -> None:
+    def __init__(self, name: str, args: EcrRegistryArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__(token(EcrRegistry), name, {}, opts)
         a = coerce(EcrRegistryArgs, args)
         repository = aws.ecr.Repository(

@@ -33,15 +33,12 @@ class EksAddress(pulumi.ComponentResource):
     allocation_ids: pulumi.Output[str]
     """Allocation ids joined by commas, as the load balancer's annotation wants them."""
 
-    def __init__(
-        self, name: str, args: EksAddressArgs, opts: Optional[pulumi.ResourceOptions] = None
-    ) -> None:
+    def __init__(self, name: str, args: EksAddressArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__(token(EksAddress), name, {}, opts)
         a = coerce(EksAddressArgs, args)
         own = tags("EksAddress", a.labels)
         eips = [
-            aws.ec2.Eip(f"{name}-{zone}", domain="vpc", tags=own, opts=protected(self, a.protect))
-            for zone in a.zones
+            aws.ec2.Eip(f"{name}-{zone}", domain="vpc", tags=own, opts=protected(self, a.protect)) for zone in a.zones
         ]
         self.addresses = [eip.public_ip for eip in eips]
         self.allocation_ids = pulumi.Output.all(*[eip.allocation_id for eip in eips]).apply(",".join)

@@ -71,9 +71,7 @@ class EksCluster(pulumi.ComponentResource):
     kubeconfig: pulumi.Output[str]
     """Kubeconfig (JSON) that calls `aws eks get-token`; holds no credentials."""
 
-    def __init__(
-        self, name: str, args: EksClusterArgs, opts: Optional[pulumi.ResourceOptions] = None
-    ) -> None:
+    def __init__(self, name: str, args: EksClusterArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__(token(EksCluster), name, {}, opts)
         a = coerce(EksClusterArgs, args)
         own = tags("EksCluster", a.labels)

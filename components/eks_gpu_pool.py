@@ -60,9 +60,7 @@ class EksGpuPool(pulumi.ComponentResource):
     pool_name: pulumi.Output[str]
     """Physical name of the node group."""
 
-    def __init__(
-        self, name: str, args: EksGpuPoolArgs, opts: Optional[pulumi.ResourceOptions] = None
-    ) -> None:
+    def __init__(self, name: str, args: EksGpuPoolArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__(token(EksGpuPool), name, {}, opts)
         a = coerce(EksGpuPoolArgs, args)
         group = aws.eks.NodeGroup(
@@ -80,9 +78,7 @@ class EksGpuPool(pulumi.ComponentResource):
             # A surge node would need GPU quota and capacity of its own.
             update_config=aws.eks.NodeGroupUpdateConfigArgs(max_unavailable=1, update_strategy="MINIMAL"),
             labels={POOL_LABEL: a.pool},
-            taints=[
-                aws.eks.NodeGroupTaintArgs(key=GPU_TAINT_KEY, value=GPU_TAINT_VALUE, effect="NO_SCHEDULE")
-            ],
+            taints=[aws.eks.NodeGroupTaintArgs(key=GPU_TAINT_KEY, value=GPU_TAINT_VALUE, effect="NO_SCHEDULE")],
             tags=tags("EksGpuPool", a.labels),
             opts=pulumi.ResourceOptions(parent=self, ignore_changes=["scalingConfig.desiredSize"]),
         )

@@ -53,9 +53,7 @@ class EksNetwork(pulumi.ComponentResource):
     private_subnet_ids: pulumi.Output[list[str]]
     """Subnets of nodes, in the order of `zones`."""
 
-    def __init__(
-        self, name: str, args: EksNetworkArgs, opts: Optional[pulumi.ResourceOptions] = None
-    ) -> None:
+    def __init__(self, name: str, args: EksNetworkArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__(token(EksNetwork), name, {}, opts)
         a = coerce(EksNetworkArgs, args)
         own = tags("EksNetwork", a.labels)

@@ -50,9 +50,7 @@ class EksNodePool(pulumi.ComponentResource):
     pool_name: pulumi.Output[str]
     """Physical name of the node group."""
 
-    def __init__(
-        self, name: str, args: EksNodePoolArgs, opts: Optional[pulumi.ResourceOptions] = None
-    ) -> None:
+    def __init__(self, name: str, args: EksNodePoolArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__(token(EksNodePool), name, {}, opts)
         a = coerce(EksNodePoolArgs, args)
         group = aws.eks.NodeGroup(

@@ -75,17 +75,13 @@ class EksServingCluster(pulumi.ComponentResource):
     """Name of the model store's bucket."""
 
     store_kind = "s3"
-    store_account = None
+    store_account: Optional[pulumi.Output[str]] = None
 
-    def __init__(
-        self, name: str, args: EksServingClusterArgs, opts: Optional[pulumi.ResourceOptions] = None
-    ) -> None:
+    def __init__(self, name: str, args: EksServingClusterArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__(token(EksServingCluster), name, {}, opts)
         a = coerce(EksServingClusterArgs, args)
         child = pulumi.ResourceOptions(parent=self)
-        network = EksNetwork(
-            f"{name}-network", EksNetworkArgs(zones=a.zones, cidr=a.cidr, labels=a.labels), child
-        )
+        network = EksNetwork(f"{name}-network", EksNetworkArgs(zones=a.zones, cidr=a.cidr, labels=a.labels), child)
         cluster = EksCluster(
             f"{name}-cluster",
             EksClusterArgs(
@@ -140,12 +136,8 @@ class EksServingCluster(pulumi.ComponentResource):
         address = EksAddress(
             f"{name}-address", EksAddressArgs(zones=a.zones, protect=a.protect, labels=a.labels), child
         )
-        registry = EcrRegistry(
-            f"{name}-registry", EcrRegistryArgs(protect=a.protect, labels=a.labels), child
-        )
-        self._store = S3ModelStore(
-            f"{name}-models", S3ModelStoreArgs(protect=a.protect, labels=a.labels), child
-        )
+        registry = EcrRegistry(f"{name}-registry", EcrRegistryArgs(protect=a.protect, labels=a.labels), child)
+        self._store = S3ModelStore(f"{name}-models", S3ModelStoreArgs(protect=a.protect, labels=a.labels), child)
         EksWorkloadIdentity(
             f"{name}-identity",
             EksWorkloadIdentityArgs(

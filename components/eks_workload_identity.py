@@ -37,9 +37,7 @@ class EksWorkloadIdentity(pulumi.ComponentResource):
     role_arn: pulumi.Output[str]
     """IAM role that the service account's pods assume."""
 
-    def __init__(
-        self, name: str, args: EksWorkloadIdentityArgs, opts: Optional[pulumi.ResourceOptions] = None
-    ) -> None:
+    def __init__(self, name: str, args: EksWorkloadIdentityArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__(token(EksWorkloadIdentity), name, {}, opts)
         a = coerce(EksWorkloadIdentityArgs, args)
         own = tags("EksWorkloadIdentity", a.labels)

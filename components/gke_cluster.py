@@ -50,9 +50,7 @@ class GkeCluster(pulumi.ComponentResource):
     kubeconfig: pulumi.Output[str]
     """Kubeconfig (JSON) that calls `gke-gcloud-auth-plugin`; holds no credentials."""
 
-    def __init__(
-        self, name: str, args: GkeClusterArgs, opts: Optional[pulumi.ResourceOptions] = None
-    ) -> None:
+    def __init__(self, name: str, args: GkeClusterArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__(token(GkeCluster), name, {}, opts)
         a = coerce(GkeClusterArgs, args)
         child = pulumi.ResourceOptions(parent=self)

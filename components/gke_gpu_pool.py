@@ -61,9 +61,7 @@ class GkeGpuPool(pulumi.ComponentResource):
     pool_name: pulumi.Output[str]
     """Physical name of the node pool."""
 
-    def __init__(
-        self, name: str, args: GkeGpuPoolArgs, opts: Optional[pulumi.ResourceOptions] = None
-    ) -> None:
+    def __init__(self, name: str, args: GkeGpuPoolArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__(token(GkeGpuPool), name, {}, opts)
         a = coerce(GkeGpuPoolArgs, args)
         machine = candidates("gcp", a.gpu_class)[0]

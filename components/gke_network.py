@@ -47,9 +47,7 @@ class GkeNetwork(pulumi.ComponentResource):
     subnetwork_id: pulumi.Output[str]
     """Id of the subnetwork; known once nodes in it can reach the internet."""
 
-    def __init__(
-        self, name: str, args: GkeNetworkArgs, opts: Optional[pulumi.ResourceOptions] = None
-    ) -> None:
+    def __init__(self, name: str, args: GkeNetworkArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__(token(GkeNetwork), name, {}, opts)
         a = coerce(GkeNetworkArgs, args)
         child = pulumi.ResourceOptions(parent=self)
@@ -63,9 +61,7 @@ class GkeNetwork(pulumi.ComponentResource):
             ip_cidr_range=a.cidr or DEFAULT_CIDR,
             secondary_ip_ranges=[
                 gcp.compute.SubnetworkSecondaryIpRangeArgs(range_name=PODS_RANGE, ip_cidr_range=PODS_CIDR),
-                gcp.compute.SubnetworkSecondaryIpRangeArgs(
-                    range_name=SERVICES_RANGE, ip_cidr_range=SERVICES_CIDR
-                ),
+                gcp.compute.SubnetworkSecondaryIpRangeArgs(range_name=SERVICES_RANGE, ip_cidr_range=SERVICES_CIDR),
             ],
             private_ip_google_access=True,
             opts=child,

@@ -54,9 +54,7 @@ class GkeNodePool(pulumi.ComponentResource):
     pool_name: pulumi.Output[str]
     """Physical name of the node pool."""
 
-    def __init__(
-        self, name: str, args: GkeNodePoolArgs, opts: Optional[pulumi.ResourceOptions] = None
-    ) -> None:
+    def __init__(self, name: str, args: GkeNodePoolArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__(token(GkeNodePool), name, {}, opts)
         a = coerce(GkeNodePoolArgs, args)
         pool = gcp.container.NodePool(

@@ -33,9 +33,7 @@ class NvidiaDevicePlugin(pulumi.ComponentResource):
     release_name: pulumi.Output[str]
     """Name of the Helm release."""
 
-    def __init__(
-        self, name: str, args: NvidiaDevicePluginArgs, opts: Optional[pulumi.ResourceOptions] = None
-    ) -> None:
+    def __init__(self, name: str, args: NvidiaDevicePluginArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__(token(NvidiaDevicePlugin), name, {}, opts)
         a = coerce(NvidiaDevicePluginArgs, args)
         expression = {"key": POOL_LABEL, "operator": "In", "values": a.pools}

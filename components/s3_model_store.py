@@ -32,9 +32,7 @@ class S3ModelStore(pulumi.ComponentResource):
     bucket_arn: pulumi.Output[str]
     """ARN of the bucket."""
 
-    def __init__(
-        self, name: str, args: S3ModelStoreArgs, opts: Optional[pulumi.ResourceOptions] = None
-    ) -> None:
+    def __init__(self, name: str, args: S3ModelStoreArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__(token(S3ModelStore), name, {}, opts)
         a = coerce(S3ModelStoreArgs, args)
         self._name = name

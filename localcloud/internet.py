@@ -30,7 +30,7 @@ class Resolver:
 
     def __init__(self, authorities: tuple[tuple[str, int], ...]) -> None:
         self._authorities = authorities
-        self._cache: dict[tuple[str, int], tuple[float, list[tuple[str, int]]]] = {}
+        self._cache: dict[tuple[str, int], tuple[float, list[RR]]] = {}
         self._dead_until: dict[tuple[str, int], float] = {}
         self._random = random.Random()  # noqa: S311 - spreads queries, not cryptography
 
@@ -46,11 +46,12 @@ class Resolver:
                 reply.header.rcode = RCODE.SERVFAIL
                 return reply
             reply.header.rcode = upstream.header.rcode
-            answers = [(to_loopback(str(rr.rdata)), rr.ttl) for rr in upstream.rr if rr.rtype == QTYPE.A]
-            expires = now + min((ttl for _, ttl in answers), default=0)
+            answers = upstream.rr
+            expires = now + min((rr.ttl for rr in answers), default=0)
             self._cache[key] = (expires, answers)
-        for address, _ in answers:
-            reply.add_answer(RR(query.q.qname, QTYPE.A, rdata=A(address), ttl=max(0, round(expires - now))))
+        for rr in answers:
+            data = A(to_loopback(str(rr.rdata))) if rr.rtype == QTYPE.A else rr.rdata
+            reply.add_answer(RR(query.q.qname, rr.rtype, rdata=data, ttl=max(0, round(expires - now))))
         return reply
 
     async def _ask(self, key: tuple[str, int]) -> DNSRecord | None:

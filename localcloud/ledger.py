@@ -42,7 +42,7 @@ class Grant:
     prefix: str
 
 
-class AddressesExhausted(Exception):  # noqa: N818 - names a state of the cloud
+class AddressesExhausted(Exception):
     """Every public address of the cloud is taken."""
 
 

@@ -101,7 +101,7 @@ def _start_internet(paths: RunPaths) -> None:
         )  # fmt: skip
 
 
-def _create_run(paths: RunPaths) -> None:
+def create_run(paths: RunPaths) -> None:
     for directory in (paths.backend, paths.pulumi_home, paths.processes):
         directory.mkdir(parents=True, exist_ok=True)
     paths.root.chmod(0o700)
@@ -198,7 +198,7 @@ def up(paths: RunPaths) -> None:
         with phases.phase("model bundle") as show:
             _ensure_bundles(show)
         with phases.phase("local clouds") as show:
-            _create_run(paths)
+            create_run(paths)
             _start_internet(paths)
             for cloud in CLOUDS:
                 show(cloud)

@@ -1,7 +1,7 @@
 """The stack's settings: one strict, frozen object per stack, read from `tricorn:settings`.
 
-Every section refuses unknown keys. `parse_settings` and `load_settings` report all mistakes of a file together, one line
-each; building `Settings` in another way skips the rules that span several sections (`settings_rules`).
+Every section refuses unknown keys. `parse_settings` and `load_settings` report all mistakes of a file together, one
+line each; building `Settings` in another way skips the rules that span several sections (`settings_rules`).
 """
 
 from typing import Annotated, Any
@@ -9,6 +9,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, StringConstraints, ValidationError
 
 from serving.settings_sections import (
+    GPU_CLASSES,
+    SYSTEM_POOL,
     AnySite,
     AwsSite,
     AzureSite,
@@ -16,7 +18,6 @@ from serving.settings_sections import (
     Canary,
     CloudDns,
     Dns,
-    GPU_CLASSES,
     GcpSite,
     GpuPool,
     Images,
@@ -29,7 +30,6 @@ from serving.settings_sections import (
     Replicas,
     Resources,
     Route53,
-    SYSTEM_POOL,
     Serving,
     Site,
     Spot,
@@ -37,13 +37,14 @@ from serving.settings_sections import (
 )
 
 __all__ = [
+    "GPU_CLASSES",
+    "SYSTEM_POOL",
     "AnySite",
     "AwsSite",
     "AzureSite",
     "Canary",
     "CloudDns",
     "Dns",
-    "GPU_CLASSES",
     "GcpSite",
     "GpuPool",
     "Images",
@@ -53,7 +54,6 @@ __all__ = [
     "Replicas",
     "Resources",
     "Route53",
-    "SYSTEM_POOL",
     "Serving",
     "Settings",
     "SettingsError",
@@ -85,9 +85,9 @@ class Settings(Block):
         description="name that clients resolve: lower case, no final dot, such as serve.example.com",
     )
     sites: dict[Name, AnySite] = Field(min_length=1, description="clusters by name; at least one")
-    kubernetes_version: Annotated[
-        str, Field(pattern=r"^1\.[0-9]{2}$"), AfterValidator(_kubernetes_version)
-    ] = Field(default="1.36", description='Kubernetes minor version in quotes, such as "1.36"')
+    kubernetes_version: Annotated[str, Field(pattern=r"^1\.[0-9]{2}$"), AfterValidator(_kubernetes_version)] = Field(
+        default="1.36", description='Kubernetes minor version in quotes, such as "1.36"'
+    )
     system_pool: SystemPool = Field(default=SystemPool(), description="the pool without GPUs")
     pools: dict[PoolName, GpuPool] = Field(default={}, description="GPU pools by name")
     models: dict[ModelName, Model] = Field(default={}, description="models by name")
@@ -95,13 +95,14 @@ class Settings(Block):
     dns: Dns = Field(default=Dns(), description="who answers for the domain")
     serving: Serving = Field(default=Serving(), description="settings of every TensorFlow Serving process")
     images: Images = Field(default=Images(), description="container images")
-    owner: LabelValue = Field(
-        default="platform", description="team that answers for the stack, as a label value"
-    )
-    labels: dict[LabelKey, LabelValue] = Field(
-        default={}, description="tags and labels put on every resource"
-    )
+    owner: LabelValue = Field(default="platform", description="team that answers for the stack, as a label value")
+    labels: dict[LabelKey, LabelValue] = Field(default={}, description="tags and labels put on every resource")
     protect: bool = Field(default=True, description="refuse to delete clusters, stores and addresses")
+
+    @property
+    def all_labels(self) -> dict[str, str]:
+        """Labels of every resource: the configured ones and the owner."""
+        return {**self.labels, "owner": self.owner}
 
     @property
     def route53(self) -> Route53 | None:

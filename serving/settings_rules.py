@@ -64,9 +64,7 @@ def _pool_problems(name: str, pool: object) -> Iterator[str]:
     yield from _bounds(f"pools.{name}", pool, 0, None)
 
 
-def _model_problems(
-    name: str, model: object, sites: Mapping[Any, Any], pools: Mapping[Any, Any]
-) -> Iterator[str]:
+def _model_problems(name: str, model: object, sites: Mapping[Any, Any], pools: Mapping[Any, Any]) -> Iterator[str]:
     path, fields = f"models.{name}", _mapping(model)
     yield from _bounds(f"{path}.replicas", fields.get("replicas"), 1, 1)
     pool = fields.get("pool")

@@ -89,9 +89,7 @@ class GcpSite(Site):
     project: str = Field(
         pattern=r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$", description="project id, not its number or display name"
     )
-    region: str = Field(
-        pattern=r"^[a-z]+-[a-z]+[0-9]+$", description="Google Cloud region such as us-central1"
-    )
+    region: str = Field(pattern=r"^[a-z]+-[a-z]+[0-9]+$", description="Google Cloud region such as us-central1")
 
     @property
     def location_name(self) -> str:
@@ -137,9 +135,7 @@ class SystemPool(Block):
 class Spot(Block):
     """How much of a pool is bought as interruptible capacity."""
 
-    share: str = Field(
-        pattern=r"^(100|[1-9]?[0-9])%$", description="part of max bought as spot capacity, 0% to 100%"
-    )
+    share: str = Field(pattern=r"^(100|[1-9]?[0-9])%$", description="part of max bought as spot capacity, 0% to 100%")
     fallback: Literal["on-demand", "none"] = Field(
         default="on-demand", description="what serves when spot capacity is gone: on-demand nodes, or none"
     )
@@ -261,24 +257,18 @@ class Dns(Block):
 class Serving(Block):
     """Settings of every TensorFlow Serving process."""
 
-    warmup_iterations: int = Field(
-        default=3, ge=1, le=100, description="replays of each warm-up record, 1 to 100"
-    )
+    warmup_iterations: int = Field(default=3, ge=1, le=100, description="replays of each warm-up record, 1 to 100")
     batch_timeout_micros: int = Field(
         default=2000, ge=0, le=1_000_000, description="longest wait for a batch to fill, in microseconds"
     )
     request_timeout_ms: int = Field(
         default=10_000, ge=100, le=15_000, description="longest request in milliseconds, 100 to 15000"
     )
-    grpc_max_threads: int = Field(
-        default=256, ge=8, le=4096, description="requests held at once by one server"
-    )
+    grpc_max_threads: int = Field(default=256, ge=8, le=4096, description="requests held at once by one server")
 
 
 class Images(Block):
     """Container images; a digest behind the tag makes them immutable."""
 
     server: Image = Field(default="docker.io/tensorflow/serving:2.20.0-gpu", description="TensorFlow Serving")
-    puller: Image = Field(
-        default="docker.io/rclone/rclone:1.75.1", description="rclone, which fetches a bundle"
-    )
+    puller: Image = Field(default="docker.io/rclone/rclone:1.75.1", description="rclone, which fetches a bundle")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 
-from dnslib import QTYPE, RCODE, RR, A, DNSRecord
+from dnslib import QTYPE, RCODE, RR, SRV, A, DNSRecord
 
 from localcloud.addresses import DNS_PORT, endpoint_address
 from localcloud.context import CloudContext
@@ -18,7 +18,7 @@ _POLL_S = 0.5
 
 
 def choose(record: RecordSet, monitor: HealthMonitor, generator: random.Random) -> tuple[str, ...]:
-    """Return the addresses to answer with: a weighted draw among healthy answers of positive weight.
+    """Return the values to answer with: a weighted draw among healthy answers of positive weight.
 
     When every check fails the draw is among all of them: both vendors fail open rather than answer nothing.
     """
@@ -68,7 +68,13 @@ class DnsAuthority:
             reply.header.rcode = RCODE.NXDOMAIN
             return reply
         record = self._zones.records.get((name, kind))
-        if record is not None and kind == "A":
-            for address in choose(record, self._monitor, self._random):
-                reply.add_answer(RR(query.q.qname, QTYPE.A, rdata=A(address), ttl=record.ttl))
+        if record is None:
+            return reply
+        for value in choose(record, self._monitor, self._random):
+            if kind == "A":
+                reply.add_answer(RR(query.q.qname, QTYPE.A, rdata=A(value), ttl=record.ttl))
+            elif kind == "SRV":
+                priority, weight, port, target = value.split()
+                service = SRV(int(priority), int(weight), int(port), target)
+                reply.add_answer(RR(query.q.qname, QTYPE.SRV, rdata=service, ttl=record.ttl))
         return reply

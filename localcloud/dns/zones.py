@@ -30,7 +30,7 @@ class HealthCheck:
 
 @dataclass(frozen=True)
 class Answer:
-    """A set of addresses that is answered together; `check` is the health check it hangs on, empty for none."""
+    """Values answered together, addresses or the text of SRV records; `check` is their health check, empty for none."""
 
     addresses: tuple[str, ...]
     weight: int

@@ -34,11 +34,11 @@ class ApiError(Exception):
         super().__init__(str(body.get("message") or f"HTTP status {status}"))
 
 
-class Unreachable(Exception):  # noqa: N818 - names a state of the cluster
+class Unreachable(Exception):
     """The cluster's API server cannot be asked."""
 
 
-class KindNotServed(Exception):  # noqa: N818 - names a state of the cluster
+class KindNotServed(Exception):
     """The API server does not know a kind."""
 
 
@@ -64,7 +64,10 @@ class Api:
         self._credentials = Credentials(access)
         context = ssl.create_default_context(cadata=access.ca)
         self._pool = urllib3.PoolManager(
-            num_pools=1, maxsize=_CONNECTIONS, ssl_context=context, retries=False,
+            num_pools=1,
+            maxsize=_CONNECTIONS,
+            ssl_context=context,
+            retries=False,
             timeout=urllib3.Timeout(connect=_CONNECT_TIMEOUT_S, read=_READ_TIMEOUT_S),
         )
         self._kinds: dict[tuple[str, str], ResourceInfo] = {}
@@ -86,26 +89,35 @@ class Api:
         return ""
 
     def request(
-        self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: object = None,
-        content_type: str = "application/json", attempts: int = _ATTEMPTS,
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: object = None,
+        content_type: str = "application/json",
+        attempts: int = _ATTEMPTS,
     ) -> dict[str, Any]:
         """Send a request and return the answer's object.
 
         Every request this client makes can be repeated without harm, so it tries again when the connection fails or
-        the server asks it to.
+        the server asks it to. A `body` of bytes is sent as it is, anything else as JSON.
 
         Raises:
             ApiError: If the server refuses.
             Unreachable: If it cannot be asked.
         """
         url = self.access.server + path + ("?" + urllib.parse.urlencode(query) if query else "")
-        data = None if body is None else json.dumps(body).encode()
+        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         renew = False
         for attempt in range(attempts):
             if attempt:
                 time.sleep(0.25 * 2**attempt)
             try:
-                headers = {"Authorization": f"Bearer {self._credentials.token(renew=renew)}", "Accept": "application/json"}
+                headers = {
+                    "Authorization": f"Bearer {self._credentials.token(renew=renew)}",
+                    "Accept": "application/json",
+                }
                 if data is not None:
                     headers["Content-Type"] = content_type
                 response = self._pool.request(method, url, body=data, headers=headers, redirect=False)
@@ -154,7 +166,9 @@ class Api:
             if "/" not in item["name"]:
                 self._kinds[api_version, item["kind"]] = ResourceInfo(prefix, item["name"], bool(item["namespaced"]))
 
-    def apply(self, info: ResourceInfo, manifest: dict[str, Any], *, force: bool = False, dry_run: bool = False) -> dict[str, Any]:
+    def apply(
+        self, info: ResourceInfo, manifest: dict[str, Any], *, force: bool = False, dry_run: bool = False
+    ) -> dict[str, Any]:
         """Apply an object server-side with strict field validation and return it as stored."""
         metadata = manifest["metadata"]
         query = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict", "force": str(force).lower()}

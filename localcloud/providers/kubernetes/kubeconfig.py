@@ -56,7 +56,9 @@ def load(kubeconfig: str, context: str | None = None, cluster: str | None = None
     user = _entry(document, "users", "user", chosen.get("user", ""))
     server = cluster_entry.get("server", "")
     _require_local(server)
-    return Access(server.rstrip("/"), _authority(cluster_entry), chosen.get("namespace") or "default", user, cluster_entry)
+    return Access(
+        server.rstrip("/"), _authority(cluster_entry), chosen.get("namespace") or "default", user, cluster_entry
+    )
 
 
 def _document(kubeconfig: str) -> dict[str, Any]:
@@ -143,8 +145,13 @@ class Credentials:
         command = str(plugin.get("command", ""))
         try:
             done = subprocess.run(
-                [command, *map(str, plugin.get("args") or [])], env=environment, stdin=subprocess.DEVNULL,
-                capture_output=True, text=True, timeout=_PLUGIN_TIMEOUT_S, check=False,
+                [command, *map(str, plugin.get("args") or [])],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=_PLUGIN_TIMEOUT_S,
+                check=False,
             )
         except FileNotFoundError:
             hint = plugin.get("installHint") or "install it or put it on PATH"

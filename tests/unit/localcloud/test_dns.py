@@ -36,9 +36,13 @@ def store(tmp_path):
         })  # fmt: skip
     put("aws", "aws:route53/record:Record", "r-s", {
         "zoneId": "Z1", "name": "a", "type": "A", "ttl": 5, "records": ["203.0.113.16"]})  # fmt: skip
+    put("aws", "aws:route53/record:Record", "r-srv", {
+        "zoneId": "Z1", "name": "_predict._tcp." + NAME[:-1], "type": "SRV", "ttl": 5,
+        "records": [f"0 40 8080 a.{NAME}", f"0 60 8080 b.{NAME}"]})  # fmt: skip
     put("gcp", "gcp:dns/managedZone:ManagedZone", "projects/p/managedZones/z", {"name": "z", "dnsName": NAME})
     put("gcp", "gcp:compute/healthCheck:HealthCheck", "projects/p/hc", {
-        "checkIntervalSec": 30, "unhealthyThreshold": 3, "httpHealthCheck": {"port": 8080, "requestPath": "/h"}})  # fmt: skip
+        "checkIntervalSec": 30, "unhealthyThreshold": 3,
+        "httpHealthCheck": {"port": 8080, "requestPath": "/h"}})  # fmt: skip
     put("gcp", "gcp:dns/recordSet:RecordSet", "rs", {
         "managedZone": "z", "name": NAME, "type": "A", "ttl": 5,
         "routingPolicy": {"healthCheck": "projects/p/hc", "wrrs": [
@@ -191,3 +195,11 @@ def test_the_resolver_keeps_an_answer_for_its_ttl_and_fails_clearly_without_auth
     resolver = Resolver((("127.0.0.1", free_port()),))
     reply = asyncio.run(resolver.respond(question("serve.tricorn.test")))
     assert reply.header.rcode == RCODE.SERVFAIL
+
+
+def test_service_records_name_every_site(store, tmp_path):
+    authority = DnsAuthority(CloudContext("aws", RunPaths(tmp_path), store))
+    authority._zones = route53(store)
+    reply = asyncio.run(authority.respond(DNSRecord.question("_predict._tcp." + NAME, "SRV")))
+    found = {(str(rr.rdata.target), rr.rdata.weight, rr.rdata.port) for rr in reply.rr}
+    assert found == {("a." + NAME, 40, 8080), ("b." + NAME, 60, 8080)}

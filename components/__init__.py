@@ -1,0 +1,60 @@
+"""Reusable Pulumi components: networks, clusters, GPU pools, registries, model stores and what serves models on them.
+
+Names are imported when they are first used, so that a stack on one cloud needs the SDK of no other.
+"""
+
+import importlib
+from typing import Any
+
+_MODULES = {
+    "AcrRegistry": "acr_registry",
+    "AksAddress": "aks_address",
+    "AksCluster": "aks_cluster",
+    "AksGpuPool": "aks_gpu_pool",
+    "AksNetwork": "aks_network",
+    "AksServingCluster": "aks_serving_cluster",
+    "AksWorkloadIdentity": "aks_workload_identity",
+    "ArtifactRegistry": "artifact_registry",
+    "AwsDnsZone": "aws_dns_zone",
+    "BlobModelStore": "blob_model_store",
+    "EcrRegistry": "ecr_registry",
+    "EksAddress": "eks_address",
+    "EksCluster": "eks_cluster",
+    "EksGpuPool": "eks_gpu_pool",
+    "EksNetwork": "eks_network",
+    "EksNodePool": "eks_node_pool",
+    "EksServingCluster": "eks_serving_cluster",
+    "EksWorkloadIdentity": "eks_workload_identity",
+    "GatewayIngress": "gateway_ingress",
+    "GcpDnsZone": "gcp_dns_zone",
+    "GcsModelStore": "gcs_model_store",
+    "GkeAddress": "gke_address",
+    "GkeCluster": "gke_cluster",
+    "GkeGpuPool": "gke_gpu_pool",
+    "GkeNetwork": "gke_network",
+    "GkeNodePool": "gke_node_pool",
+    "GkeServingCluster": "gke_serving_cluster",
+    "GkeWorkloadIdentity": "gke_workload_identity",
+    "GlobalEndpoint": "global_endpoint",
+    "ModelRoutes": "model_routes",
+    "ModelServer": "model_server",
+    "NvidiaDevicePlugin": "nvidia_device_plugin",
+    "S3ModelStore": "s3_model_store",
+    "ServingNamespace": "serving_namespace",
+}
+_VALUES = {
+    **_MODULES,
+    **{f"{name}Args": module for name, module in _MODULES.items()},
+    "EndpointRecords": "_endpoint",
+    "GpuPoolSpec": "_capacity",
+    "SiteTarget": "_endpoint",
+}
+
+__all__ = sorted(_VALUES)
+
+
+def __getattr__(name: str) -> Any:
+    """Import a class from its module."""
+    if name not in _VALUES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"components.{_VALUES[name]}"), name)

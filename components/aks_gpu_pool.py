@@ -1,0 +1,103 @@
+"""GPU nodes of an AKS cluster."""
+
+from dataclasses import dataclass
+from typing import Optional
+
+import pulumi
+import pulumi_azure_native as azure_native
+
+from components._base import coerce, reject, token
+from components._gpu_catalog import candidates, refusal
+from components._kubernetes import GPU_TAINT_KEY, GPU_TAINT_VALUE, POOL_LABEL
+from components._naming import physical, stack_scope, tags
+
+DISK_GIB = 150
+"""Room for the GPU server image (about 8 GiB unpacked) and several bundles."""
+SPOT_KEY = "kubernetes.azure.com/scalesetpriority"
+"""Label and taint that AKS adds to spot nodes itself; left out here they would show as drift."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AksGpuPoolArgs:
+    """Arguments of `AksGpuPool`."""
+
+    resource_group_name: pulumi.Input[str]
+    """Resource group of the cluster."""
+    cluster_name: pulumi.Input[str]
+    """Physical name of the cluster."""
+    subnet_id: pulumi.Input[str]
+    """Subnet of the nodes. A change replaces the pool."""
+    pool: str
+    """Value of the node label `tricorn.dev/pool`."""
+    gpu_class: str
+    """GPU class, e.g. `T4-class`. A change replaces the pool, new nodes first."""
+    max_nodes: int
+    """Most nodes; at least 1."""
+    min_nodes: Optional[int] = None
+    """Fewest nodes. Default 0."""
+    spot: Optional[bool] = None
+    """Buy interruptible capacity. Default False. A change replaces the pool."""
+    labels: Optional[dict[str, str]] = None
+    """Tags of every resource, beside the component's own."""
+
+    def __post_init__(self) -> None:
+        bad = []
+        reason = refusal("azure", self.gpu_class)
+        if reason is not None:
+            bad.append(("gpuClass", reason))
+        if self.max_nodes < 1:
+            bad.append(("maxNodes", f"must be >= 1, got {self.max_nodes}"))
+        if not 0 <= (self.min_nodes or 0) <= self.max_nodes:
+            bad.append(("minNodes", f"must be from 0 to maxNodes ({self.max_nodes}), got {self.min_nodes}"))
+        reject("AksGpuPool", bad)
+
+
+class AksGpuPool(pulumi.ComponentResource):
+    """An agent pool of GPU machines, tainted so that only GPU pods run there.
+
+    AKS installs the driver; the device plugin is the cluster's business (`NvidiaDevicePlugin`). Zones are not asked
+    for: many GPU sizes are in none (Azure/AKS#1444). The autoscaler owns the count. Needs vCPU quota of the family.
+    """
+
+    pool_name: pulumi.Output[str]
+    """Physical name of the agent pool, at most 12 letters and digits."""
+
+    def __init__(self, name: str, args: AksGpuPoolArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
+        super().__init__(token(AksGpuPool), name, {}, opts)
+        a = coerce(AksGpuPoolArgs, args)
+        service = azure_native.containerservice
+        machine = candidates("azure", a.gpu_class)[0]
+        spot = bool(a.spot)
+        taints = [f"{GPU_TAINT_KEY}={GPU_TAINT_VALUE}:NoSchedule"]
+        labels = {POOL_LABEL: a.pool}
+        if spot:
+            taints.append(f"{SPOT_KEY}=spot:NoSchedule")
+            labels[SPOT_KEY] = "spot"
+        pool = service.AgentPool(
+            f"{name}-nodes",
+            # The name holds what cannot be changed in place, so that a replacement can be made before the old one goes.
+            agent_pool_name=physical("azure", "agent_pool", a.pool, stack_scope(name, machine.machine_type, str(spot))),
+            resource_group_name=a.resource_group_name,
+            resource_name_=a.cluster_name,
+            mode="User",
+            vm_size=machine.machine_type,
+            os_type="Linux",
+            os_disk_size_gb=DISK_GIB,
+            enable_auto_scaling=True,
+            count=a.min_nodes or 0,
+            min_count=a.min_nodes or 0,
+            max_count=a.max_nodes,
+            gpu_profile=service.GPUProfileArgs(driver="Install"),
+            # Ubuntu's GPU driver is not signed for Secure Boot.
+            security_profile=service.AgentPoolSecurityProfileArgs(enable_secure_boot=False),
+            scale_set_priority="Spot" if spot else "Regular",
+            scale_set_eviction_policy="Delete" if spot else None,
+            spot_max_price=-1.0 if spot else None,
+            node_taints=taints,
+            node_labels=labels,
+            vnet_subnet_id=a.subnet_id,
+            tags=tags("AksGpuPool", a.labels),
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["count", "orchestratorVersion"]),
+        )
+        self.pool_name = pool.name
+        self.register_outputs({"pool_name": self.pool_name})

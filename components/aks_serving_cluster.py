@@ -1,0 +1,202 @@
+"""Everything a serving site needs on Azure."""
+
+from dataclasses import dataclass
+from typing import Optional
+
+import pulumi
+import pulumi_azure_native as azure_native
+
+from components._base import coerce, token
+from components._capacity import GpuPoolSpec, shares
+from components._kubernetes import cluster_provider
+from components._naming import tags
+from components._serving_cluster import refuse_pools
+from components.acr_registry import AcrRegistry, AcrRegistryArgs
+from components.aks_address import AksAddress, AksAddressArgs
+from components.aks_cluster import AksCluster, AksClusterArgs
+from components.aks_gpu_pool import AksGpuPool, AksGpuPoolArgs
+from components.aks_network import AksNetwork, AksNetworkArgs
+from components.aks_workload_identity import AksWorkloadIdentity, AksWorkloadIdentityArgs
+from components.blob_model_store import BlobModelStore, BlobModelStoreArgs
+from components.nvidia_device_plugin import NvidiaDevicePlugin, NvidiaDevicePluginArgs
+
+_ANNOTATION = "service.beta.kubernetes.io/azure-load-balancer"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AksServingClusterArgs:
+    """Arguments of `AksServingCluster`."""
+
+    subscription_id: str
+    """Azure subscription id, the one of the provider."""
+    location: str
+    """Azure location."""
+    kubernetes_version: str
+    """Minor version, e.g. `1.36`."""
+    namespace: str
+    """Namespace of the model servers."""
+    service_account: str
+    """Service account of the model servers; may read the model store."""
+    system_min_nodes: int
+    """Fewest CPU nodes; at least 1."""
+    system_max_nodes: int
+    """Most CPU nodes."""
+    system_machine_type: Optional[str] = None
+    """VM size of CPU nodes. Default Standard_D4s_v5."""
+    gpu_pools: Optional[dict[str, GpuPoolSpec]] = None
+    """GPU pools by name. Default none."""
+    cidr: Optional[str] = None
+    """IPv4 range of the network. Default 10.30.0.0/16."""
+    admin_group_ids: Optional[list[str]] = None
+    """Object ids of Microsoft Entra groups that administer the cluster."""
+    protect: Optional[bool] = None
+    """Refuse to delete the cluster, the stores and the address. Default True."""
+    labels: Optional[dict[str, str]] = None
+    """Tags of every resource, beside the components' own."""
+
+    def __post_init__(self) -> None:
+        refuse_pools("AksServingCluster", "azure", self.gpu_pools, self.system_min_nodes)
+
+
+class AksServingCluster(pulumi.ComponentResource):
+    """A resource group with a network, an AKS cluster, GPU pools, a registry, a model store and a static address.
+
+    Has every attribute of `ServingCluster`. Deploys no model and no gateway.
+    """
+
+    kubeconfig: pulumi.Output[str]
+    """Kubeconfig (JSON) without credentials."""
+    addresses: list[pulumi.Output[str]]
+    """Static public IPv4 address, a list of one."""
+    registry_url: pulumi.Output[str]
+    """Address of the ACR registry, without a scheme."""
+    store_bucket: pulumi.Output[str]
+    """Name of the model store's container."""
+    store_account: Optional[pulumi.Output[str]]
+    """Name of the model store's storage account."""
+
+    store_kind = "azureblob"
+
+    def __init__(self, name: str, args: AksServingClusterArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
+        super().__init__(token(AksServingCluster), name, {}, opts)
+        a = coerce(AksServingClusterArgs, args)
+        child = pulumi.ResourceOptions(parent=self)
+        group = azure_native.resources.ResourceGroup(
+            f"{name}-group", location=a.location, tags=tags("AksServingCluster", a.labels), opts=child
+        )
+        network = AksNetwork(
+            f"{name}-network",
+            AksNetworkArgs(resource_group_name=group.name, location=a.location, cidr=a.cidr, labels=a.labels),
+            child,
+        )
+        cluster = AksCluster(
+            f"{name}-cluster",
+            AksClusterArgs(
+                subscription_id=a.subscription_id,
+                resource_group_name=group.name,
+                resource_group_id=group.id,
+                location=a.location,
+                kubernetes_version=a.kubernetes_version,
+                subnet_id=network.subnet_id,
+                system_min_nodes=a.system_min_nodes,
+                system_max_nodes=a.system_max_nodes,
+                system_machine_type=a.system_machine_type,
+                admin_group_ids=a.admin_group_ids,
+                protect=a.protect,
+                labels=a.labels,
+            ),
+            child,
+        )
+        for pool, spec in (a.gpu_pools or {}).items():
+            for share in shares(spec):
+                AksGpuPool(
+                    f"{name}-{pool}{share.suffix}",
+                    AksGpuPoolArgs(
+                        resource_group_name=group.name,
+                        cluster_name=cluster.cluster_name,
+                        subnet_id=network.subnet_id,
+                        pool=pool,
+                        gpu_class=spec.gpu_class,
+                        min_nodes=share.min_nodes,
+                        max_nodes=share.max_nodes,
+                        spot=share.spot,
+                        labels=a.labels,
+                    ),
+                    child,
+                )
+        address = AksAddress(
+            f"{name}-address",
+            AksAddressArgs(resource_group_name=group.name, location=a.location, protect=a.protect, labels=a.labels),
+            child,
+        )
+        registry = AcrRegistry(
+            f"{name}-registry",
+            AcrRegistryArgs(
+                subscription_id=a.subscription_id,
+                resource_group_name=group.name,
+                location=a.location,
+                puller_principal_id=cluster.kubelet_principal_id,
+                protect=a.protect,
+                labels=a.labels,
+            ),
+            child,
+        )
+        self._store = BlobModelStore(
+            f"{name}-models",
+            BlobModelStoreArgs(
+                subscription_id=a.subscription_id,
+                resource_group_name=group.name,
+                location=a.location,
+                protect=a.protect,
+                labels=a.labels,
+            ),
+            child,
+        )
+        identity = AksWorkloadIdentity(
+            f"{name}-identity",
+            AksWorkloadIdentityArgs(
+                subscription_id=a.subscription_id,
+                resource_group_name=group.name,
+                location=a.location,
+                issuer_url=cluster.issuer_url,
+                namespace=a.namespace,
+                service_account=a.service_account,
+                container_id=self._store.container_id,
+                labels=a.labels,
+            ),
+            child,
+        )
+        self.provider = cluster_provider(name, cluster.kubeconfig, cluster.cluster_id, child)
+        if a.gpu_pools:
+            NvidiaDevicePlugin(
+                f"{name}-nvidia",
+                NvidiaDevicePluginArgs(pools=list(a.gpu_pools)),
+                pulumi.ResourceOptions(parent=self, provider=self.provider),
+            )
+        self.kubeconfig = cluster.kubeconfig
+        self.addresses = address.addresses
+        self.registry_url = registry.registry_url
+        self.store_bucket = self._store.container_name
+        self.store_account = self._store.account_name
+        self.store_region = a.location
+        self.load_balancer_annotations: dict[str, pulumi.Input[str]] = {
+            f"{_ANNOTATION}-ipv4": address.addresses[0],
+            f"{_ANNOTATION}-resource-group": group.name,
+        }
+        self.service_account_annotations: dict[str, pulumi.Input[str]] = {
+            "azure.workload.identity/client-id": identity.client_id
+        }
+        self.pod_labels: dict[str, str] = {"azure.workload.identity/use": "true"}
+        self.register_outputs(
+            {
+                "kubeconfig": self.kubeconfig,
+                "addresses": self.addresses,
+                "registry_url": self.registry_url,
+                "store_bucket": self.store_bucket,
+                "store_account": self.store_account,
+            }
+        )
+
+    def upload(self, model: str, key: str, archive: str) -> pulumi.Output[str]:
+        """Put a bundle archive into the model store; see `BlobModelStore.upload`."""
+        return self._store.upload(model, key, archive)

@@ -1,0 +1,41 @@
+"""A site on AWS, from the stack's settings."""
+
+import pulumi
+import pulumi_aws as aws
+
+from components._capacity import GpuPoolSpec
+from components._serving_cluster import SERVICE_ACCOUNT, SERVING_NAMESPACE, Site
+from components.eks_serving_cluster import EksServingCluster, EksServingClusterArgs
+from serving.settings import AwsSite, Settings
+
+ZONES = 2
+
+
+def declare(name: str, site: AwsSite, settings: Settings, pools: dict[str, GpuPoolSpec]) -> Site:
+    """Declare the cluster of a site and the provider of its region."""
+    provider = aws.Provider(f"{name}-aws", region=site.region)
+    zones = aws.get_availability_zones(
+        state="available",
+        # Local Zones and Wavelength Zones have neither EKS nor NAT gateways.
+        filters=[aws.GetAvailabilityZonesFilterArgs(name="opt-in-status", values=["opt-in-not-required"])],
+        opts=pulumi.InvokeOptions(provider=provider),
+    ).names[:ZONES]
+    cluster = EksServingCluster(
+        name,
+        EksServingClusterArgs(
+            region=site.region,
+            zones=zones,
+            kubernetes_version=settings.kubernetes_version,
+            namespace=SERVING_NAMESPACE,
+            service_account=SERVICE_ACCOUNT,
+            system_min_nodes=settings.system_pool.min,
+            system_max_nodes=settings.system_pool.max,
+            system_machine_type=settings.system_pool.machine.aws,
+            gpu_pools=pools,
+            cidr=site.cidr,
+            protect=settings.protect,
+            labels=settings.all_labels,
+        ),
+        pulumi.ResourceOptions(providers=[provider]),
+    )
+    return Site(cluster, provider)

@@ -1,0 +1,33 @@
+"""A site on Azure, from the stack's settings."""
+
+import pulumi
+import pulumi_azure_native as azure_native
+
+from components._capacity import GpuPoolSpec
+from components._serving_cluster import SERVICE_ACCOUNT, SERVING_NAMESPACE, Site
+from components.aks_serving_cluster import AksServingCluster, AksServingClusterArgs
+from serving.settings import AzureSite, Settings
+
+
+def declare(name: str, site: AzureSite, settings: Settings, pools: dict[str, GpuPoolSpec]) -> Site:
+    """Declare the cluster of a site and the provider of its subscription."""
+    provider = azure_native.Provider(f"{name}-azure", subscription_id=site.subscription)
+    cluster = AksServingCluster(
+        name,
+        AksServingClusterArgs(
+            subscription_id=site.subscription,
+            location=site.location,
+            kubernetes_version=settings.kubernetes_version,
+            namespace=SERVING_NAMESPACE,
+            service_account=SERVICE_ACCOUNT,
+            system_min_nodes=settings.system_pool.min,
+            system_max_nodes=settings.system_pool.max,
+            system_machine_type=settings.system_pool.machine.azure,
+            gpu_pools=pools,
+            cidr=site.cidr,
+            protect=settings.protect,
+            labels=settings.all_labels,
+        ),
+        pulumi.ResourceOptions(providers=[provider]),
+    )
+    return Site(cluster, provider)

@@ -1,0 +1,89 @@
+"""One public name for all sites."""
+
+from dataclasses import dataclass
+from typing import Optional
+
+import pulumi
+
+from components._base import coerce, reject, token
+from components._endpoint import EndpointRecords, SiteTarget
+
+DEFAULT_TTL_S = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class GlobalEndpointArgs:
+    """Arguments of `GlobalEndpoint`."""
+
+    domain: str
+    """The public name, without a final dot."""
+    port: int
+    """Public port of every site."""
+    sites: dict[str, SiteTarget]
+    """Sites by name; at least one with a weight above 0."""
+    health_path: Optional[str] = None
+    """HTTP path that answers while a site serves. Default none: a connection is enough."""
+    tls: Optional[bool] = None
+    """Whether sites speak TLS. Default False."""
+    ttl: Optional[int] = None
+    """Lifetime of an answer in seconds. Default 30."""
+    route53: Optional[bool] = None
+    """Publish in Route 53. Default False."""
+    route53_zone_id: Optional[str] = None
+    """An existing hosted zone. Default none: one is made."""
+    cloud_dns_project: Optional[str] = None
+    """Google Cloud project to publish in. Default none: not in Cloud DNS."""
+    cloud_dns_zone: Optional[str] = None
+    """An existing managed zone. Default none: one is made."""
+    labels: Optional[dict[str, str]] = None
+    """Tags and labels of every resource, beside the components' own."""
+
+    def __post_init__(self) -> None:
+        if not self.route53 and self.cloud_dns_project is None:
+            reject("GlobalEndpoint", [("route53", "nobody publishes the name; set route53 or cloudDnsProject")])
+
+
+class GlobalEndpoint(pulumi.ComponentResource):
+    """The same weighted, health-checked records in Route 53, in Cloud DNS, or in both, so that either can be lost.
+
+    Beside the public name every site has a name of its own, and SRV records list the sites for clients that fail over
+    by themselves. Delegate the domain to all name servers at the registrar.
+    """
+
+    name_servers: pulumi.Output[dict[str, list[str]]]
+    """Name servers by authority, `route53` and `cloud_dns`."""
+
+    def __init__(self, name: str, args: GlobalEndpointArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
+        super().__init__(token(GlobalEndpoint), name, {}, opts)
+        a = coerce(GlobalEndpointArgs, args)
+        child = pulumi.ResourceOptions(parent=self)
+        records = EndpointRecords(
+            domain=a.domain,
+            port=a.port,
+            ttl=a.ttl or DEFAULT_TTL_S,
+            sites=a.sites,
+            health_path=a.health_path,
+            tls=a.tls,
+        )
+        servers: dict[str, pulumi.Output[list[str]]] = {}
+        # A cloud's SDK is needed only where it publishes.
+        if a.route53:
+            from components.aws_dns_zone import AwsDnsZone, AwsDnsZoneArgs
+
+            route53 = AwsDnsZone(
+                f"{name}-route53", AwsDnsZoneArgs(records=records, zone_id=a.route53_zone_id, labels=a.labels), child
+            )
+            servers["route53"] = route53.name_servers
+        if a.cloud_dns_project is not None:
+            from components.gcp_dns_zone import GcpDnsZone, GcpDnsZoneArgs
+
+            cloud_dns = GcpDnsZone(
+                f"{name}-cloud-dns",
+                GcpDnsZoneArgs(
+                    records=records, project=a.cloud_dns_project, managed_zone=a.cloud_dns_zone, labels=a.labels
+                ),
+                child,
+            )
+            servers["cloud_dns"] = cloud_dns.name_servers
+        self.name_servers = pulumi.Output.all(**servers)
+        self.register_outputs({"name_servers": self.name_servers})

@@ -1,0 +1,147 @@
+"""One model version in one cluster."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
+
+import pulumi
+
+from components._base import coerce, reject, token
+from components._kubernetes import manifest_resource
+from serving.bundles import BundleError, load_bundle
+from serving.images import parse_image
+from serving.manifests import ModelServerSpec, StoreLocation, model_server_objects, server_name
+from serving.settings_sections import Images, Replicas, Resources, Serving
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelServerArgs:
+    """Arguments of `ModelServer`."""
+
+    model: str
+    """Name callers use."""
+    version: int
+    """Version of the bundle. A change makes a new Deployment before the old one goes."""
+    bundle_folder: str
+    """Folder with the model's bundles, relative to the project; its manifest and archive are checked first."""
+    object_key: pulumi.Input[str]
+    """Key of the archive in the model store; an output that is known once the archive is there."""
+    namespace: str
+    """Namespace of the model servers, made by `ServingNamespace`."""
+    service_account: str
+    """Service account that may read the model store."""
+    store_kind: str
+    """`s3`, `gcs` or `azureblob`."""
+    store_bucket: pulumi.Input[str]
+    """Bucket or container of the model store."""
+    store_region: str
+    """Region or location of the model store."""
+    store_account: Optional[pulumi.Input[str]] = None
+    """Storage account; needed for `azureblob` and for nothing else."""
+    pool: Optional[str] = None
+    """GPU pool. Default none: the pool without GPUs."""
+    min_replicas: Optional[int] = None
+    """Fewest pods. Default 1."""
+    max_replicas: Optional[int] = None
+    """Most pods; more than `min_replicas` turns the autoscaler on. Default `min_replicas`."""
+    cpu: Optional[int] = None
+    """Whole CPUs of a pod, also TensorFlow's threads. Default 1."""
+    memory_mib: Optional[int] = None
+    """Memory of a pod in MiB. Default twice the peak that the bundle's verification measured."""
+    server_image: Optional[str] = None
+    """Image of TensorFlow Serving. Default docker.io/tensorflow/serving:2.20.0-gpu."""
+    puller_image: Optional[str] = None
+    """Image of rclone. Default docker.io/rclone/rclone:1.75.1."""
+    pod_labels: Optional[dict[str, str]] = None
+    """Further labels of the pods, such as Azure's. Default none."""
+    warmup_iterations: Optional[int] = None
+    """Replays of each warm-up record. Default 3."""
+    batch_timeout_micros: Optional[int] = None
+    """Longest wait for a batch to fill, in microseconds. Default 2000."""
+    request_timeout_ms: Optional[int] = None
+    """Longest REST request in milliseconds. Default 10000."""
+    grpc_max_threads: Optional[int] = None
+    """Requests held at once by one server. Default 256."""
+
+    def __post_init__(self) -> None:
+        bad = []
+        least = self.min_replicas or 1
+        if least < 1:
+            bad.append(("minReplicas", f"must be >= 1, got {least}"))
+        if self.max_replicas is not None and self.max_replicas < least:
+            bad.append(("maxReplicas", f"must be >= minReplicas ({least}), got {self.max_replicas}"))
+        if self.cpu is not None and self.cpu < 1:
+            bad.append(("cpu", f"must be >= 1, got {self.cpu}"))
+        if self.store_kind not in ("s3", "gcs", "azureblob"):
+            bad.append(("storeKind", f"must be s3, gcs or azureblob, got {self.store_kind!r}"))
+        if (self.store_account is not None) != (self.store_kind == "azureblob"):
+            bad.append(
+                ("storeAccount", f"is needed for azureblob and for nothing else, got storeKind {self.store_kind!r}")
+            )
+        for path, image in (("serverImage", self.server_image), ("pullerImage", self.puller_image)):
+            if image is not None:
+                try:
+                    parse_image(image)
+                except ValueError as error:
+                    bad.append((path, f"{error}, got {image!r}"))
+        reject("ModelServer", bad)
+
+
+class ModelServer(pulumi.ComponentResource):
+    """TensorFlow Serving with one version of one model: configuration, pods, Service, and what protects them.
+
+    A version never changes in place; traffic moves by the weights of `ModelRoutes`. Makes no namespace and no route.
+    """
+
+    service_name: pulumi.Output[str]
+    """Name of the Service, known once pods are available."""
+
+    def __init__(self, name: str, args: ModelServerArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
+        super().__init__(token(ModelServer), name, {}, opts)
+        a = coerce(ModelServerArgs, args)
+        try:
+            bundle = load_bundle(Path(a.bundle_folder), a.version)
+        except BundleError as error:
+            reject("ModelServer", [("bundleFolder", str(error))])
+            raise  # reject has raised already; this tells the type checker
+        least = a.min_replicas or 1
+        images, serving = Images(), Serving()
+        spec = ModelServerSpec(
+            model=a.model,
+            version=a.version,
+            namespace=a.namespace,
+            service_account=a.service_account,
+            server_image=a.server_image or images.server,
+            puller_image=a.puller_image or images.puller,
+            bundle=bundle.manifest,
+            object_key=a.object_key,
+            store=StoreLocation(
+                kind=a.store_kind, bucket=a.store_bucket, account=a.store_account, region=a.store_region
+            ),
+            pool=a.pool,
+            replicas=Replicas(min=least, max=a.max_replicas or least),
+            resources=Resources(cpu=a.cpu or 1, memory_mib=a.memory_mib),
+            serving=Serving(
+                warmup_iterations=a.warmup_iterations or serving.warmup_iterations,
+                batch_timeout_micros=(
+                    serving.batch_timeout_micros if a.batch_timeout_micros is None else a.batch_timeout_micros
+                ),
+                request_timeout_ms=a.request_timeout_ms or serving.request_timeout_ms,
+                grpc_max_threads=a.grpc_max_threads or serving.grpc_max_threads,
+            ),
+            pod_labels=a.pod_labels or {},
+        )
+        objects = model_server_objects(spec)
+        made = {
+            role: manifest_resource(f"{name}-{role}", manifest, pulumi.ResourceOptions(parent=self))
+            for role, manifest in objects.items()
+            if role != "deployment"
+        }
+        deployment = manifest_resource(
+            f"{name}-deployment",
+            objects["deployment"],
+            # Pods mount the configuration; everything else may come at the same time.
+            pulumi.ResourceOptions(parent=self, depends_on=[made["config"]]),
+        )
+        self.service_name = deployment.urn.apply(lambda _: server_name(a.model, a.version))
+        self.register_outputs({"service_name": self.service_name})

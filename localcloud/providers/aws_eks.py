@@ -1,0 +1,238 @@
+"""Simulated EKS: control planes, managed node groups, add-ons, access entries, pod identities."""
+
+from __future__ import annotations
+
+import json
+
+from localcloud import ledger
+from localcloud.providers import clusters
+from localcloud.providers.aws_names import ACCOUNT, arn, region
+from localcloud.providers.calls import ApiError, Call, CreateResult, Kind, text, unique
+from localcloud.providers.machines import Machine, free_capacity, machine, require_quota
+from localcloud.store import JsonDict, Resource
+
+_CLUSTER, _GROUP = "aws:eks/cluster:Cluster", "aws:eks/nodeGroup:NodeGroup"
+_ROLE, _SUBNET = "aws:iam/role:Role", "aws:ec2/subnet:Subnet"
+_EFFECTS = {"NO_SCHEDULE": "NoSchedule", "PREFER_NO_SCHEDULE": "PreferNoSchedule", "NO_EXECUTE": "NoExecute"}
+_DEFAULT_VERSION = "1.36"
+_DEFAULT_MACHINE = "t3.medium"
+_TIME = "2026-01-01T00:00:00Z"
+
+
+def _zones(call: Call, subnet_ids: list[str]) -> list[str]:
+    rows = [
+        call.require(_SUBNET, each, f"InvalidParameterException: the subnet ID {each!r} does not exist")
+        for each in subnet_ids
+    ]
+    return sorted({text(row.outputs["availabilityZone"]) for row in rows})
+
+
+def _require_role(call: Call, role_arn: object, service: str) -> None:
+    """Check that a role exists and trusts a service.
+
+    Raises:
+        ApiError: If not.
+    """
+    role = next((row for row in call.rows(_ROLE) if row.outputs.get("arn") == role_arn), None)
+    if role is None:
+        raise ApiError(f"InvalidParameterException: the role {role_arn} does not exist")
+    if service not in json.dumps(json.loads(text(role.inputs["assumeRolePolicy"])).get("Statement")):
+        raise ApiError(f"InvalidParameterException: the trust policy of {role_arn} does not allow {service}")
+
+
+def _require_cluster(call: Call, name: object) -> Resource:
+    return call.require(_CLUSTER, name, f"ResourceNotFoundException: no cluster found for name: {name}")
+
+
+def _create_cluster(call: Call, inputs: JsonDict) -> CreateResult:
+    name, version = inputs["name"], text(inputs.get("version")) or _DEFAULT_VERSION
+    _require_role(call, inputs["roleArn"], "eks.amazonaws.com")
+    if len(_zones(call, inputs["vpcConfig"]["subnetIds"])) < 2:
+        raise ApiError("InvalidParameterException: subnets specified must be in at least two different AZs")
+    issuer = f"https://oidc.eks.{region(call)}.amazonaws.com/id/{unique('', 32).upper()}"
+    clusters.begin_cluster(call, name, version, region(call), {"issuer": issuer})
+    return name, {
+        "arn": arn(call, "eks", f"cluster/{name}"),
+        "createdAt": _TIME,
+        "identities": [{"oidcs": [{"issuer": issuer}]}],
+        "platformVersion": "eks.1",
+        "status": "CREATING",
+        "version": version,
+    }
+
+
+def _wait_for_cluster(call: Call, row: Resource) -> JsonDict:
+    cluster = clusters.wait_for_cluster(call, row.id)
+    authority = {"data": clusters.authority(cluster)}
+    return {"status": "ACTIVE", "endpoint": cluster.endpoint, "certificateAuthority": authority}
+
+
+def _update_cluster(call: Call, row: Resource, inputs: JsonDict) -> JsonDict:
+    version = text(inputs.get("version")) or text(row.outputs.get("version"))
+    call.store.set_cluster("aws", row.id, version=version)
+    return {"version": version}
+
+
+def _delete_cluster(call: Call, row: Resource) -> None:
+    if row.inputs.get("deletionProtection"):
+        raise ApiError(f"InvalidRequestException: deletion protection is enabled on cluster {row.id}")
+    clusters.require_no_pools(call, row.id)
+    clusters.end_cluster(call, row.id)
+
+
+# -- node groups
+
+
+def _choose(call: Call, inputs: JsonDict, zones: list[str], least: int) -> tuple[str, Machine]:
+    """Return the first instance type that can be had now.
+
+    Raises:
+        ApiError: If a type is unknown, or the group needs nodes at once and no type has room for them.
+    """
+    types = inputs.get("instanceTypes") or [_DEFAULT_MACHINE]
+    known = {each: machine("aws", each) for each in types}
+    for name, found in known.items():
+        free = free_capacity(call, zones, name)
+        if least == 0 or free is None or free >= least:
+            return name, found
+    raise ApiError(
+        f"InsufficientInstanceCapacity: we currently do not have sufficient {', '.join(types)} capacity "
+        f"in {', '.join(zones)}",
+        "RESOURCE_EXHAUSTED",
+    )
+
+
+def _spec(call: Call, inputs: JsonDict) -> JsonDict:
+    cluster, name = inputs["clusterName"], inputs["nodeGroupName"]
+    scaling = inputs["scalingConfig"]
+    least, most, desired = (int(scaling[key]) for key in ("minSize", "maxSize", "desiredSize"))
+    clusters.require_sizes(least, most)
+    zones = _zones(call, inputs["subnetIds"])
+    machine_type, found = _choose(call, inputs, zones, least)
+    image = text(inputs.get("amiType")) or "AL2023_x86_64_STANDARD"
+    if "NVIDIA" in image and not found.gpus:
+        raise ApiError(f"InvalidParameterException: {machine_type} has no GPU, but amiType is {image}")
+    used = sum(
+        pool.spec["min"] * pool.spec["vcpus"]
+        for pool in call.store.pools("aws")
+        if pool.spec.get("quota") == found.quota and pool.id != clusters.pool_id(cluster, name)
+    )
+    require_quota(
+        call, region(call), found.quota, used + least * found.vcpus,
+        f"VcpuLimitExceeded: your limit of {{maximum}} vCPUs ({found.quota}) does not allow the {{needed}} requested",
+    )  # fmt: skip
+    spot = inputs.get("capacityType") == "SPOT"
+    system = {"eks.amazonaws.com/nodegroup": name, "eks.amazonaws.com/capacityType": "SPOT" if spot else "ON_DEMAND"}
+    return {
+        "machine_type": machine_type,
+        # The driver is part of the NVIDIA images only: without it a node offers no GPU.
+        "gpus": found.gpus if "NVIDIA" in image else 0,
+        "labels": {**system, **(inputs.get("labels") or {})},
+        "taints": [
+            {"key": each["key"], "value": text(each.get("value")), "effect": _EFFECTS[each["effect"]]}
+            for each in inputs.get("taints") or []
+        ],
+        "min": least,
+        "max": most,
+        "desired": desired,
+        "zones": zones,
+        "spot": spot,
+        "vcpus": found.vcpus,
+        "memory_gib": found.memory_gib,
+        "quota": found.quota,
+    }
+
+
+def _create_group(call: Call, inputs: JsonDict) -> CreateResult:
+    cluster, name = inputs["clusterName"], inputs["nodeGroupName"]
+    _require_cluster(call, cluster)
+    _require_role(call, inputs["nodeRoleArn"], "ec2.amazonaws.com")
+    if clusters.find_pool(call, cluster, name) is not None:
+        raise ApiError(f"ResourceInUseException: node group {name} exists already in {cluster}", "ALREADY_EXISTS")
+    bad = [each["effect"] for each in inputs.get("taints") or [] if each["effect"] not in _EFFECTS]
+    if bad:
+        raise ApiError(f"InvalidParameterException: taint effect {bad[0]!r} must be one of {', '.join(_EFFECTS)}")
+    clusters.begin_pool(call, cluster, name, _spec(call, inputs))
+    return f"{cluster}:{name}", {
+        "arn": arn(call, "eks", f"nodegroup/{cluster}/{name}/{unique('', 32)}"),
+        "amiType": inputs.get("amiType", "AL2023_x86_64_STANDARD"),
+        "capacityType": inputs.get("capacityType", "ON_DEMAND"),
+        "diskSize": inputs.get("diskSize", 20),
+        "instanceTypes": inputs.get("instanceTypes", [_DEFAULT_MACHINE]),
+        "resources": [{"autoscalingGroups": [{"name": f"eks-{name}"}], "remoteAccessSecurityGroupId": ""}],
+        "status": "CREATING",
+        "version": _DEFAULT_VERSION,
+    }
+
+
+def _wait_for_group(call: Call, row: Resource) -> JsonDict:
+    clusters.wait_for_pool(call, row.inputs["clusterName"], row.inputs["nodeGroupName"])
+    return {"status": "ACTIVE"}
+
+
+def _update_group(call: Call, row: Resource, inputs: JsonDict) -> JsonDict:
+    clusters.begin_pool(call, inputs["clusterName"], inputs["nodeGroupName"], _spec(call, inputs))
+    return {}
+
+
+# -- add-ons, access, identity
+
+
+def _create_addon(call: Call, inputs: JsonDict) -> CreateResult:
+    cluster, addon = inputs["clusterName"], inputs["addonName"]
+    _require_cluster(call, cluster)
+    version = inputs.get("addonVersion", "v1.0.0-eksbuild.1")
+    outputs = {"arn": arn(call, "eks", f"addon/{cluster}/{addon}/{unique('', 32)}"), "addonVersion": version}
+    return f"{cluster}:{addon}", {**outputs, "createdAt": _TIME, "modifiedAt": _TIME}
+
+
+def _create_access(call: Call, inputs: JsonDict) -> CreateResult:
+    cluster, principal = inputs["clusterName"], inputs["principalArn"]
+    _require_cluster(call, cluster)
+    policy = inputs.get("policyArn")
+    outputs = {"accessEntryArn": arn(call, "eks", f"access-entry/{cluster}/{unique('', 32)}"), "associatedAt": _TIME}
+    times = {"createdAt": _TIME, "modifiedAt": _TIME}
+    return f"{cluster}#{principal}#{policy}" if policy else f"{cluster}:{principal}", {**outputs, **times}
+
+
+def _identity(inputs: JsonDict, id_: str) -> ledger.Identity:
+    return ledger.Identity(
+        "aws", id_, inputs["clusterName"], inputs["namespace"], inputs["serviceAccount"], inputs["roleArn"]
+    )
+
+
+def _create_association(call: Call, inputs: JsonDict) -> CreateResult:
+    _require_cluster(call, inputs["clusterName"])
+    _require_role(call, inputs["roleArn"], "pods.eks.amazonaws.com")
+    key = tuple(inputs[each] for each in ("clusterName", "namespace", "serviceAccount"))
+    for other in ledger.identities(call.store, "aws"):
+        if (other.cluster_id, other.namespace, other.service_account) == key:
+            raise ApiError(f"ResourceInUseException: association already exists: {other.id}", "ALREADY_EXISTS")
+    id_ = unique("a-")
+    ledger.put_identity(call.store, _identity(inputs, id_))
+    association = arn(call, "eks", f"podidentityassociation/{inputs['clusterName']}/{id_}")
+    return id_, {"associationId": id_, "associationArn": association, "externalId": ACCOUNT}
+
+
+def _update_association(call: Call, row: Resource, inputs: JsonDict) -> JsonDict:
+    ledger.put_identity(call.store, _identity(inputs, row.id))
+    return {}
+
+
+KINDS = {
+    _CLUSTER: Kind(_create_cluster, _wait_for_cluster, _update_cluster, _delete_cluster),
+    _GROUP: Kind(
+        _create_group,
+        _wait_for_group,
+        _update_group,
+        lambda call, row: clusters.end_pool(call, row.inputs["clusterName"], row.inputs["nodeGroupName"]),
+    ),
+    "aws:eks/addon:Addon": Kind(_create_addon),
+    "aws:eks/accessEntry:AccessEntry": Kind(_create_access),
+    "aws:eks/accessPolicyAssociation:AccessPolicyAssociation": Kind(_create_access),
+    "aws:eks/podIdentityAssociation:PodIdentityAssociation": Kind(
+        _create_association,
+        update=_update_association,
+        delete=lambda call, row: ledger.delete_identity(call.store, "aws", row.id),
+    ),
+}

@@ -1,0 +1,1 @@
+"""Builds, verifies and packs SavedModel bundles for TensorFlow Serving; imports no other package of this project."""

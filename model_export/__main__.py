@@ -1,0 +1,101 @@
+"""Export verified SavedModel bundles for TensorFlow Serving: `python -m model_export export|verify|list`."""
+
+from __future__ import annotations
+
+import re
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from model_export import registry
+from model_export.errors import ExportError
+from model_export.export import export as export_family
+from model_export.manifest import NAME_PATTERN, NAME_RULE
+from model_export.verify import verify as verify_bundle
+
+_INTERRUPTED = 130
+_TERMINATED = 143
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+
+
+def _progress() -> Callable[[str], None]:
+    started = time.monotonic()
+    return lambda text: print(f"  {time.monotonic() - started:5.1f} s  {text}", flush=True)
+
+
+@app.command()
+def export(
+    family: Annotated[str, typer.Argument(help="model family; `list` shows them")],
+    out: Annotated[Path, typer.Option(help="folder of the bundle: manifests and archives, made if missing")],
+    name: Annotated[str | None, typer.Option(help="name of the served model; default: the family's name")] = None,
+    version: Annotated[int, typer.Option(help="version number, at least 1; a version never changes")] = 1,
+) -> None:
+    """Build a model, verify it through TensorFlow Serving's C++ loader and write a bundle version."""
+    chosen = registry.find(family)
+    model = chosen.name if name is None else name
+    if not re.match(NAME_PATTERN, model):
+        raise ExportError(f"--name: must be {NAME_RULE}, got {model!r}")
+    if version < 1:
+        raise ExportError(f"--version: must be at least 1, got {version}")
+    print(f"exporting {chosen.name} as {model}, version {version}", flush=True)
+    print(export_family(chosen, out, model, version, _progress()))
+
+
+@app.command()
+def verify(
+    bundle: Annotated[Path, typer.Argument(help="manifest of a bundle version, FOLDER/<version>.json")],
+) -> None:
+    """Check a bundle's archive, files, graph and signatures, load it and replay its warm-up requests."""
+    manifest, found = verify_bundle(bundle, _progress())
+    print(
+        f"{bundle}: verified: {manifest.name} version {manifest.version}, {len(manifest.files)} files, "
+        f"{found['warmup_requests']} warm-up requests, loaded in {found['load_s']:.1f} s, "
+        f"{found['latency_ms']:.1f} ms a request, peak memory {found['peak_memory_mib']:.0f} MiB"
+    )
+
+
+@app.command(name="list")
+def list_families() -> None:
+    """List the model families."""
+    for family in registry.all_families().values():
+        print(f"{family.name:24} {family.title} ({family.license})")
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    # As an exception, so that scratch files are removed and the child process is ended.
+    raise SystemExit(_TERMINATED)
+
+
+def main() -> int:
+    """Run a command; errors a person can mend are one line, Ctrl-C is exit code 130."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        # Outside standalone mode typer returns an exit code instead of raising it; Ctrl-C is 130.
+        code = app(standalone_mode=False) or 0
+    except ExportError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        return 1
+    except OSError as error:
+        print(f"error: {error.filename or 'file system'}: {error.strerror}", file=sys.stderr, flush=True)
+        return 1
+    except Exception as error:
+        # click's usage errors know how to show themselves; anything else is a defect and keeps its traceback.
+        show = getattr(error, "show", None)
+        if show is None:
+            raise
+        show()
+        return 2
+    if code == _INTERRUPTED:
+        print("interrupted; run it again, nothing half-written is left", file=sys.stderr)
+    return int(code)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,134 @@
+"""Builds one SavedModel version folder; run as `python -m model_export.saved_model FAMILY NAME` in the folder's parent.
+
+It runs in a process of its own, in an empty working folder, because the lookup table writes the label file's path as it
+was given into the graph, and because a fresh process numbers the graph's functions alike every time.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from model_export import batching, signatures, warmup
+from model_export.children import child
+from model_export.errors import ExportError
+from model_export.protos import saved_model_pb2
+from model_export.registry import Family, find
+
+VERSION_FOLDER = "version"
+REFERENCE_FILE = "reference.npz"
+LABELS_FILE = "labels.txt"
+_PROBES = 4
+_WARMUP_SIDE = 64
+
+
+def _label_table(family: Family) -> Any:
+    import tensorflow as tf
+
+    shutil.copyfile(family.labels, LABELS_FILE)
+    initializer = tf.lookup.TextFileInitializer(
+        LABELS_FILE,
+        key_dtype=tf.int64,
+        key_index=tf.lookup.TextFileIndex.LINE_NUMBER,
+        value_dtype=tf.string,
+        value_index=tf.lookup.TextFileIndex.WHOLE_LINE,
+    )
+    return tf.lookup.StaticHashTable(initializer, "unknown")
+
+
+def _warmup_image() -> bytes:
+    import tensorflow as tf
+
+    ramp = np.arange(_WARMUP_SIDE, dtype=np.uint8) * (256 // _WARMUP_SIDE)
+    pixels = np.stack(np.broadcast_arrays(ramp[:, None], ramp[None, :], ramp[::-1, None]), axis=-1)
+    return bytes(tf.io.encode_jpeg(pixels, quality=80).numpy())
+
+
+def _write_reference(network: Any, family: Family) -> None:
+    """Write images and what Keras says of them, for the comparison with the loaded SavedModel."""
+    import tensorflow as tf
+
+    size = family.image.size
+    coarse = np.random.default_rng(0).uniform(0, 255, (_PROBES, 8, 8, 3)).astype(np.float32)
+    smooth = tf.clip_by_value(tf.image.resize(coarse, [size, size], method="bicubic"), 0, 255)
+    images = np.asarray(smooth).astype(np.uint8)
+    scores = np.asarray(network(images.astype(np.float32), training=False))
+    np.savez(REFERENCE_FILE, image=images, scores=scores)
+
+
+def _normalise(folder: Path) -> None:
+    """Make the saved files depend on the model alone.
+
+    Map entries are serialised in key order, functions are sorted, the fingerprint (a random identifier; the bundle's
+    digest takes its place) is removed, and the Classify signature gets its method name, which Keras does not set.
+    """
+    (folder / "fingerprint.pb").unlink(missing_ok=True)
+    file = folder / "saved_model.pb"
+    model = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+    for graph in model.meta_graphs:
+        library = graph.graph_def.library
+        functions = sorted(library.function, key=lambda function: str(function.signature.name))
+        del library.function[:]
+        library.function.extend(functions)
+        for definition in graph.signature_def.values():
+            if signatures.is_classify(definition):
+                definition.method_name = signatures.CLASSIFY_METHOD
+    file.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def _save(network: Any, table: Any, endpoints: dict[str, signatures.Endpoint], folder: Path) -> None:
+    """Write the SavedModel: the signatures, the label table and the plain TensorFlow variables behind the Keras model.
+
+    The Keras model itself must stay out: stored beside its variables it doubles the size (keras #23553), and stored
+    alone it makes a SavedModel that TensorFlow Serving refuses (keras #19274). `keras.export.ExportArchive` would do,
+    but takes the variables from a set ordered by memory address, so that every process writes another file.
+    """
+    import tensorflow as tf
+
+    module = tf.Module()
+    module.variables_in_order = [variable.value for variable in network.variables]
+    module.table = table
+    functions = {}
+    for name, endpoint in endpoints.items():
+        print(f"tracing {name}", flush=True)
+        function = tf.function(endpoint.function, input_signature=endpoint.inputs, autograph=False)
+        functions[name] = function.get_concrete_function()
+    print("writing the SavedModel", flush=True)
+    tf.saved_model.save(module, str(folder), signatures=functions)
+
+
+def build(family: Family, name: str) -> dict[str, Any]:
+    """Write `version/` and `reference.npz` into the working folder and return facts for the manifest."""
+    print("loading TensorFlow", flush=True)
+    import keras
+    import tensorflow as tf
+
+    print("building the network", flush=True)
+    network = family.network()
+    classes, labels = int(network.output_shape[-1]), family.read_labels()
+    if len(labels) != classes:
+        raise ExportError(f"{family.labels.name}: {len(labels)} labels for {classes} classes")
+    table = _label_table(family)
+    folder = Path(VERSION_FOLDER)
+    _save(network, table, signatures.image_classifier(network, table, family), folder)
+    _normalise(folder)
+    model = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    described = signatures.describe(model.meta_graphs[0].signature_def)
+    warmup.write(folder, name, described, family.batch_sizes, _warmup_image(), signatures.EXAMPLE_FEATURE)
+    (folder / batching.FILE).write_text(batching.parameters(family.batch_sizes), encoding="utf-8")
+    _write_reference(network, family)
+    return {
+        "parameters": int(network.count_params()),
+        "labels": classes,
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+    }
+
+
+if __name__ == "__main__":
+    with child() as report:
+        report(build(find(sys.argv[1]), sys.argv[2]))

@@ -1,0 +1,37 @@
+"""One export for all tests of this folder, unpacked and loaded."""
+
+import subprocess
+
+import pytest
+from export_command import ROOT, export_command
+from signature_runner import SignatureRunner
+
+from model_export import archive
+from model_export.manifest import read_manifest
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory):
+    """Folder of a bundle with version 1 of the model `scenes`."""
+    out = tmp_path_factory.mktemp("bundles") / "scenes"
+    command = export_command(out, "--name", "scenes")
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return out
+
+
+@pytest.fixture(scope="session")
+def version_folder(bundle, tmp_path_factory):
+    """The unpacked archive of version 1."""
+    manifest = read_manifest(bundle / "1.json")
+    folder = tmp_path_factory.mktemp("version")
+    archive.unpack(bundle / manifest.archive, manifest.files, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def run_signature(version_folder):
+    """A function (signature, inputs) -> outputs that runs the model in a child process."""
+    runner = SignatureRunner(version_folder)
+    yield runner
+    runner.close()
