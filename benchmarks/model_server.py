@@ -2,17 +2,27 @@
 
     python -m benchmarks.model_server [--bundle DIR] [--input bytes|uint8] [--callers 32] [--rounds 3] [--seconds 4]
 
-Both sides compute with the same number of threads and take turns, so that a noisy machine disturbs both alike. The
-server runs in its own process and its callers in this one, on the same machine: their cost is part of the result.
+All sides compute with the same number of threads and take turns, so that a noisy machine disturbs them alike. A server
+runs in its own process and its callers in this one, on the same machine: their cost is part of the result.
+
+Two servers are measured. The first follows TensorFlow Serving's batching guide, by which twice `max_batch_size` callers
+keep batches full. The second has the bundle's own `batching_params.pbtxt`; with as many callers as its largest batch,
+two part batches alternate for ever, each padded up to the next allowed size. The column `padded` shows that waste: rows
+computed per image asked for.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import dataclasses
+import io
 import json
 import os
 import platform
+import re
+import shutil
 import socket
 import statistics
 import subprocess
@@ -20,6 +30,7 @@ import sys
 import tarfile
 import tempfile
 import time
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +42,7 @@ from rich.console import Console
 from rich.table import Table
 
 from localcloud.modelserver.library import InputTensor, Session
+from localcloud.modelserver.metrics import PROMETHEUS_PATH
 from localcloud.modelserver.tensors import to_proto
 from localcloud.processes import die_with_parent
 from serving.protos import config_pb2, meta_graph_pb2, predict_pb2
@@ -43,11 +55,12 @@ SIGNATURES = {"bytes": ("serving_default", "image_bytes"), "uint8": ("image_uint
 
 @dataclass
 class Round:
-    """One measurement: images a second, and milliseconds a call."""
+    """One measurement: images a second, milliseconds a call, and rows computed per image."""
 
     rate: float
     p50_ms: float
     p99_ms: float
+    padded: float = 1.0
 
 
 def unpack(bundle: Path, folder: Path) -> tuple[str, Path]:
@@ -79,8 +92,6 @@ def images(kind: str) -> list[np.ndarray[Any, Any]]:
 
 
 def _jpeg(path: Path) -> bytes:
-    import io
-
     from PIL import Image
 
     target = io.BytesIO()
@@ -141,8 +152,9 @@ class ServedCalls:
     def __init__(
         self, name: str, base: Path, signature: str, input_name: str, threads: int, inputs: list[np.ndarray[Any, Any]]
     ) -> None:
-        self._port = free_port()
+        self._port, self._rest_port = free_port(), free_port()
         folder = base.parent
+        (folder / "monitoring.config").write_text("prometheus_config { enable: true }")
         (folder / "models.config").write_text(
             f'model_config_list {{ config {{ name: "{name}" base_path: "{base}" model_platform: "tensorflow" }} }}'
         )
@@ -152,6 +164,7 @@ class ServedCalls:
             [
                 sys.executable, "-m", "localcloud.modelserver", f"--port={self._port}", "--grpc_max_threads=256",
                 f"--model_config_file={folder / 'models.config'}", "--enable_batching",
+                f"--rest_api_port={self._rest_port}", f"--monitoring_config_file={folder / 'monitoring.config'}",
                 "--enable_per_model_batching_parameters", f"--batching_parameters_file={folder / 'batching.config'}",
                 f"--tensorflow_intra_op_parallelism={threads}", f"--tensorflow_inter_op_parallelism={threads}",
                 "--max_num_load_retries=0", "--file_system_poll_wait_seconds=0",
@@ -177,7 +190,20 @@ class ServedCalls:
 
     def measure(self, callers: int, seconds: float) -> Round:
         """Call for that long."""
-        return asyncio.run(self._measure(callers, seconds))
+        before = self._rows()
+        measured = asyncio.run(self._measure(callers, seconds))
+        computed, asked = (new - old for new, old in zip(self._rows(), before, strict=True))
+        return dataclasses.replace(measured, padded=computed / asked)
+
+    def _rows(self) -> tuple[float, float]:
+        """Return how many rows were computed and asked for since the server started."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._rest_port}{PROMETHEUS_PATH}", timeout=20) as answer:
+            text = answer.read().decode()
+        found = []
+        for name in ("processed_batch_size", "input_batch_size"):
+            match = re.search(rf"batching_session:{name}_sum{{}} (\S+)", text)
+            found.append(float(match.group(1)) if match else 0.0)
+        return found[0], found[1]
 
     async def _measure(self, callers: int, seconds: float) -> Round:
         took: list[float] = []
@@ -236,35 +262,55 @@ def main() -> int:
     options = parser.parse_args()
     signature, input_name = SIGNATURES[options.input]
     inputs = images(options.input)
-    console = Console()
-    table = Table("round", "direct, batches of 32\nimages/s", "served, single images\nimages/s", "ratio",
-                  "served p50\nms", "served p99\nms", title="Model server stand-in beside direct calls")  # fmt: skip
-    with tempfile.TemporaryDirectory() as temporary:
-        name, base = unpack(options.bundle, Path(temporary))
-        served = ServedCalls(name, base, signature, input_name, options.threads, inputs)
-        try:
-            ready_s = served.wait()
-            direct = DirectCalls(base, signature, options.threads, inputs)
-            served.measure(options.callers, 1.0)
-            rounds = []
-            for number in range(1, options.rounds + 1):
-                pair = direct.measure(options.seconds), served.measure(options.callers, options.seconds)
-                rounds.append(pair)
-                rates = [each.rate for each in pair]
-                cells = [f"{rates[0]:.1f}", f"{rates[1]:.1f}", f"{rates[1] / rates[0]:.2f}"]
-                table.add_row(str(number), *cells, f"{pair[1].p50_ms:.0f}", f"{pair[1].p99_ms:.0f}")
-        finally:
-            served.stop()
-    direct_rate, served_rate = (statistics.median(pair[side].rate for pair in rounds) for side in (0, 1))
-    ratio = statistics.median(pair[1].rate / pair[0].rate for pair in rounds)
-    console.print(table)
-    console.print(f"{name}, {options.input} input, {options.callers} callers, {options.threads} threads a side")
-    console.print(f"machine: {machine()}")
-    console.print(f"server ready after {ready_s:.1f} s, warm-up included")
-    console.print(
-        f"median: direct {direct_rate:.1f} images/s, served {served_rate:.1f} images/s, ratio {ratio:.2f} (target 0.80)"
-    )
+    with tempfile.TemporaryDirectory() as temporary, contextlib.ExitStack() as stack:
+        name, base = unpack(options.bundle, Path(temporary) / "bundle")
+        guide = Path(temporary) / "guide" / name
+        shutil.copytree(base, guide)
+        set_largest_batch(guide, max(1, options.callers // 2))
+        servers, ready = [], []
+        for folder in (guide, base):
+            servers.append(ServedCalls(name, folder, signature, input_name, options.threads, inputs))
+            stack.callback(servers[-1].stop)
+            ready.append(servers[-1].wait())
+            servers[-1].measure(options.callers, 1.0)
+        direct = DirectCalls(base, signature, options.threads, inputs)
+        rounds = [
+            [direct.measure(options.seconds), *(each.measure(options.callers, options.seconds) for each in servers)]
+            for _ in range(options.rounds)
+        ]
+    show(rounds, options.callers)
+    print(f"{name}, {options.input} input, {options.callers} callers, {options.threads} threads a side, {machine()}")
+    print(f"a server was ready after {min(ready):.1f} s, warm-up included")
     return 0
+
+
+def set_largest_batch(base: Path, size: int) -> None:
+    """Give every version of a model another largest batch, with powers of two allowed below it."""
+    sizes = [2**i for i in range(size.bit_length()) if 2**i < size] + [size]
+    text = f"max_batch_size {{ value: {size} }} allowed_batch_sizes: {sizes}\n"
+    text += "batch_timeout_micros { value: 2000 } max_enqueued_batches { value: 8 }\n"
+    for version in base.iterdir():
+        (version / "batching_params.pbtxt").write_text(text)
+        (version / "assets.extra" / "tf_serving_warmup_requests").unlink(missing_ok=True)  # holds larger batches
+
+
+def show(rounds: list[list[Round]], callers: int) -> None:
+    """Print the table and the medians."""
+    table = Table(title=f"Model server stand-in beside direct calls, images a second, {callers} callers")
+    columns = ("round", "direct, 32", f"served, up to {max(1, callers // 2)}", "ratio", "padded", "p50/p99 ms")
+    for column in (*columns, "served, bundle's", "ratio", "padded", "p50/p99 ms"):
+        table.add_column(column, justify="right")
+    for number, (direct, *served) in enumerate(rounds, 1):
+        cells = [str(number), f"{direct.rate:.1f}"]
+        for each in served:
+            cells += [f"{each.rate:.1f}", f"{each.rate / direct.rate:.2f}", f"{each.padded:.2f}"]
+            cells.append(f"{each.p50_ms:.0f}/{each.p99_ms:.0f}")
+        table.add_row(*cells)
+    Console(width=120).print(table)
+    rates = [statistics.median(each[side].rate for each in rounds) for side in range(3)]
+    ratios = [statistics.median(each[side].rate / each[0].rate for each in rounds) for side in (1, 2)]
+    print(f"median: direct {rates[0]:.1f} images/s, served {rates[1]:.1f}, ratio {ratios[0]:.2f} (target 0.80)")
+    print(f"        with the bundle's batching {rates[2]:.1f}, ratio {ratios[1]:.2f}")
 
 
 if __name__ == "__main__":

@@ -57,7 +57,8 @@ class GatewayIngress(pulumi.ComponentResource):
             values={"config": {"envoyGateway": {"extensionApis": {"enableBackend": True}}}},
             opts=pulumi.ResourceOptions(parent=self),
         )
-        objects = gateway_objects(a.namespace, Ingress(port=a.port, tls_secret=a.tls_secret))
+        ingress = Ingress.model_validate({"port": a.port, "tls_secret": a.tls_secret}, by_name=True)
+        objects = gateway_objects(a.namespace, ingress)
         objects["load-balancer"]["metadata"]["annotations"] = a.load_balancer_annotations or {}
         made = {
             role: manifest_resource(

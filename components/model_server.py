@@ -105,7 +105,7 @@ class ModelServer(pulumi.ComponentResource):
             reject("ModelServer", [("bundleFolder", str(error))])
             raise  # reject has raised already; this tells the type checker
         least = a.min_replicas or 1
-        images, serving = Images(), Serving()
+        images = Images()
         spec = ModelServerSpec(
             model=a.model,
             version=a.version,
@@ -120,15 +120,8 @@ class ModelServer(pulumi.ComponentResource):
             ),
             pool=a.pool,
             replicas=Replicas(min=least, max=a.max_replicas or least),
-            resources=Resources(cpu=a.cpu or 1, memory_mib=a.memory_mib),
-            serving=Serving(
-                warmup_iterations=a.warmup_iterations or serving.warmup_iterations,
-                batch_timeout_micros=(
-                    serving.batch_timeout_micros if a.batch_timeout_micros is None else a.batch_timeout_micros
-                ),
-                request_timeout_ms=a.request_timeout_ms or serving.request_timeout_ms,
-                grpc_max_threads=a.grpc_max_threads or serving.grpc_max_threads,
-            ),
+            resources=Resources.model_validate({"cpu": a.cpu or 1, "memory_mib": a.memory_mib}, by_name=True),
+            serving=_serving(a),
             pod_labels=a.pod_labels or {},
         )
         objects = model_server_objects(spec)
@@ -145,3 +138,14 @@ class ModelServer(pulumi.ComponentResource):
         )
         self.service_name = deployment.urn.apply(lambda _: server_name(a.model, a.version))
         self.register_outputs({"service_name": self.service_name})
+
+
+def _serving(a: ModelServerArgs) -> Serving:
+    """The server's settings; what is not given keeps the default of the settings."""
+    given = {
+        "warmup_iterations": a.warmup_iterations,
+        "batch_timeout_micros": a.batch_timeout_micros,
+        "request_timeout_ms": a.request_timeout_ms,
+        "grpc_max_threads": a.grpc_max_threads,
+    }
+    return Serving.model_validate({key: value for key, value in given.items() if value is not None}, by_name=True)

@@ -38,7 +38,7 @@ NUMPY_TYPES: dict[int, np.dtype[Any]] = {
     23: np.dtype(np.uint64),
 }
 _TSTRING_BYTES = 24
-_COMPUTE_NICENESS = 0
+_COMPUTE_NICENESS = 5
 
 _pointer, _text, _size = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t
 

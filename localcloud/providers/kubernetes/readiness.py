@@ -114,7 +114,7 @@ def wait_gone(api: Api, info: ResourceInfo, live: Object, patience: Patience) ->
     Raises:
         NotReady: If it is still there in time; the reasons name what holds it.
     """
-    metadata, pause = live["metadata"], _SHORTEST_PAUSE_S
+    metadata, pause, told = live["metadata"], _SHORTEST_PAUSE_S, ""
     while True:
         current = api.get(info, metadata.get("namespace"), metadata["name"])
         if current is None or current["metadata"]["uid"] != metadata["uid"]:
@@ -122,7 +122,9 @@ def wait_gone(api: Api, info: ResourceInfo, live: Object, patience: Patience) ->
         reasons = _held_by(current)
         if over := patience.spent():
             raise NotReady(current, [f"{over} while waiting for it to be gone", *reasons])
-        patience.report("; ".join(["waiting until it is gone", *reasons]))
+        if (text := "; ".join(["waiting until it is gone", *reasons])) != told:
+            told = text
+            patience.report(text)
         patience.cancelled.wait(pause)
         pause = min(pause * 1.5, _LONGEST_PAUSE_S)
 
