@@ -12,6 +12,7 @@ _MODULES = {
     "AksCluster": "aks_cluster",
     "AksGpuPool": "aks_gpu_pool",
     "AksNetwork": "aks_network",
+    "AksNodePool": "aks_node_pool",
     "AksServingCluster": "aks_serving_cluster",
     "AksWorkloadIdentity": "aks_workload_identity",
     "ArtifactRegistry": "artifact_registry",

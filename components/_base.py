@@ -1,6 +1,7 @@
 """What every component shares: the package name, argument coercion and refusal of bad arguments."""
 
 import dataclasses
+import types
 from collections.abc import Iterable
 from typing import Optional, TypeVar, Union, cast, get_args, get_origin
 
@@ -61,19 +62,35 @@ def coerce(cls: type[_Args], args: object) -> _Args:
     ]
     values = dict(given)
     for name, value in given.items():
-        if name in fields and isinstance(value, float) and _is_int(fields[name].type):
-            if value.is_integer():
-                values[name] = int(value)
-            else:
-                problems.append((name, f"must be a whole number, got {value}"))
+        if name in fields:
+            try:
+                values[name] = _convert(fields[name].type, value)
+            except _NotWhole as error:
+                problems.append((name, f"must be a whole number, got {error}"))
     reject(owner, problems)
     return cls(**values)
 
 
-def _is_int(annotation: object) -> bool:
-    if get_origin(annotation) is Union:
-        return any(_is_int(part) for part in get_args(annotation))
-    return annotation is int
+class _NotWhole(ValueError):
+    """A count with a fraction."""
+
+
+def _convert(annotation: object, value: object) -> object:
+    """Give numbers and nested arguments the types of an annotation; anything else stays as it is."""
+    if get_origin(annotation) in (Union, types.UnionType):
+        for part in get_args(annotation):
+            value = _convert(part, value)
+        return value
+    if annotation is int and isinstance(value, float):
+        if not value.is_integer():
+            raise _NotWhole(value)
+        return int(value)
+    if isinstance(value, dict):
+        if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):
+            return coerce(annotation, value)
+        if get_origin(annotation) is dict:
+            return {key: _convert(get_args(annotation)[1], each) for key, each in value.items()}
+    return value
 
 
 def protected(parent: pulumi.Resource, protect: Optional[bool], **options: object) -> pulumi.ResourceOptions:

@@ -17,13 +17,17 @@ class GpuPoolSpec:
     gpu_class: str
     """GPU class, e.g. `T4-class`; the cloud's catalog maps it to machine types."""
     max_nodes: int
-    """Most nodes in the cluster, all zones together; at least 1."""
+    """Most nodes of each kind in the cluster, all zones together; at least 1."""
     min_nodes: Optional[int] = None
     """Fewest nodes in the cluster, all zones together. Default 0."""
     spot_percent: Optional[int] = None
     """Part of `max_nodes` bought as interruptible capacity, 0 to 100. Default 0."""
     on_demand_fallback: Optional[bool] = None
-    """Let on-demand nodes take the place of spot nodes that cannot be had. Default True."""
+    """Let on-demand nodes take the place of spot nodes that cannot be had. Default True.
+
+    No cloud has one limit for two pools: while both kinds can be had, up to `max_nodes` on-demand nodes and the spot
+    nodes can run together.
+    """
 
     def __post_init__(self) -> None:
         least = self.min_nodes or DEFAULT_MIN_NODES

@@ -40,20 +40,7 @@ class EndpointRecords:
     """Whether sites speak TLS. Default False."""
 
     def __post_init__(self) -> None:
-        bad = []
-        if not any(site.weight for site in self.sites.values()):
-            bad.append(("sites", "at least one must have a weight above 0"))
-        bad += [
-            (f"sites.{name}.weight", f"must be 0 to 255, got {site.weight}")
-            for name, site in self.sites.items()
-            if not 0 <= site.weight <= 255
-        ]
-        bad += [
-            (f"sites.{name}.addresses", "must hold at least one address")
-            for name, site in self.sites.items()
-            if not site.addresses
-        ]
-        reject("GlobalEndpoint", bad)
+        reject("GlobalEndpoint", site_problems(self.sites))
 
     @property
     def service_name(self) -> str:
@@ -64,3 +51,16 @@ class EndpointRecords:
     def services(self) -> list[str]:
         """SRV records, RFC 2782: priority, weight, port and target of every site."""
         return [f"0 {site.weight} {self.port} {name}.{self.domain}." for name, site in sorted(self.sites.items())]
+
+
+def site_problems(sites: dict[str, SiteTarget]) -> list[tuple[str, str]]:
+    """What is wrong with the sites, as pairs of argument name and reason."""
+    bad = []
+    if not any(site.weight for site in sites.values()):
+        bad.append(("sites", "at least one must have a weight above 0"))
+    for name, site in sites.items():
+        if not 0 <= site.weight <= 255:
+            bad.append((f"sites.{name}.weight", f"must be 0 to 255, got {site.weight}"))
+        if not site.addresses:
+            bad.append((f"sites.{name}.addresses", "must hold at least one address"))
+    return bad

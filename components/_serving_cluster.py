@@ -8,6 +8,7 @@ import pulumi
 from components._base import reject
 from components._capacity import GpuPoolSpec
 from components._gpu_catalog import refusal
+from components._limits import Problems, network_problems, node_problems, pool_problems, version_problems
 
 SERVING_NAMESPACE = "serving"
 """Namespace of the model servers and the Gateway."""
@@ -56,17 +57,39 @@ class Site:
     """Provider of its cloud."""
 
 
-def refuse_pools(owner: str, cloud: str, pools: Optional[dict[str, GpuPoolSpec]], system_min: int) -> None:
-    """Refuse pools a cloud cannot have, all at once and before any resource is declared.
+def refuse(
+    owner: str,
+    cloud: str,
+    *,
+    kubernetes_version: str,
+    system_nodes: tuple[int, int],
+    gpu_pools: Optional[dict[str, GpuPoolSpec]],
+    cidr: Optional[str],
+    others: Problems,
+) -> None:
+    """Refuse what a serving cluster or one of its parts cannot have, all at once and before any resource is declared.
+
+    Args:
+        owner: Class name of the component.
+        cloud: `aws`, `gcp` or `azure`.
+        kubernetes_version: Minor version.
+        system_nodes: Fewest and most CPU nodes.
+        gpu_pools: GPU pools by name.
+        cidr: IPv4 range of the network.
+        others: Problems of the arguments that only this cloud has.
 
     Raises:
-        pulumi.InputPropertiesError: Naming every pool with its reason.
+        pulumi.InputPropertiesError: Naming every argument with its reason.
     """
-    bad = []
-    for pool, spec in (pools or {}).items():
+    bad = [
+        *others,
+        *version_problems(kubernetes_version),
+        *node_problems(*system_nodes, prefix="system"),
+        *network_problems(cidr),
+    ]
+    for pool, spec in (gpu_pools or {}).items():
+        bad += pool_problems(f"gpuPools.{pool}", pool)
         reason = refusal(cloud, spec.gpu_class)
         if reason is not None:
             bad.append((f"gpuPools.{pool}.gpuClass", reason))
-    if system_min < 1:
-        bad.append(("systemMinNodes", f"must be >= 1, got {system_min}"))
     reject(owner, bad)

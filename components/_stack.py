@@ -158,6 +158,11 @@ def declare_endpoint(settings: Settings, sites: Mapping[str, Site]) -> GlobalEnd
     for name, site in sites.items():
         providers.setdefault(settings.sites[name].cloud, site.provider)
     route53, cloud_dns = settings.route53, settings.cloud_dns
+    # An authority may be on a cloud that has no site here.
+    if route53 is not None and "aws" not in providers:
+        providers["aws"] = importlib.import_module("components.aws_site").endpoint_provider()
+    if cloud_dns is not None and "gcp" not in providers:
+        providers["gcp"] = importlib.import_module("components.gcp_site").endpoint_provider(cloud_dns.project)
     first_model: Optional[str] = min(settings.models, default=None)
     return GlobalEndpoint(
         "endpoint",

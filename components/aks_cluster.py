@@ -10,6 +10,7 @@ import yaml
 
 from components._base import coerce, protected, reject, token
 from components._kubernetes import POOL_LABEL, SYSTEM_POOL, exec_kubeconfig
+from components._limits import node_problems, version_problems
 from components._naming import stable_uuid, tags
 from components.aks_network import DNS_ADDRESS, PODS_CIDR, SERVICES_CIDR
 
@@ -56,20 +57,14 @@ class AksClusterArgs:
     """Tags of every resource, beside the component's own."""
 
     def __post_init__(self) -> None:
-        bad = []
-        if self.system_min_nodes < 1:
-            bad.append(("systemMinNodes", f"must be >= 1, got {self.system_min_nodes}"))
-        if self.system_max_nodes < self.system_min_nodes:
-            bad.append(
-                ("systemMaxNodes", f"must be >= systemMinNodes ({self.system_min_nodes}), got {self.system_max_nodes}")
-            )
-        reject("AksCluster", bad)
+        bad = node_problems(self.system_min_nodes, self.system_max_nodes, "system")
+        reject("AksCluster", [*version_problems(self.kubernetes_version), *bad])
 
 
 class AksCluster(pulumi.ComponentResource):
     """An AKS control plane with one system pool, workload identity, and Entra ID as the only way in.
 
-    The system pool is part of the cluster and is never changed in place; every other pool is an `AgentPool` of its own.
+    The system pool is part of the cluster, and only its bounds can change in place; every other pool is an `AgentPool`.
     Local accounts are off, so no lasting credential exists. Needs `Azure Kubernetes Service Contributor Role`, `User
     Access Administrator` on the resource group and, to use the cluster, `Azure Kubernetes Service RBAC Cluster Admin`.
     """

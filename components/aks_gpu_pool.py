@@ -9,6 +9,7 @@ import pulumi_azure_native as azure_native
 from components._base import coerce, reject, token
 from components._gpu_catalog import candidates, refusal
 from components._kubernetes import GPU_TAINT_KEY, GPU_TAINT_VALUE, POOL_LABEL
+from components._limits import pool_problems, scalable_problems
 from components._naming import physical, stack_scope, tags
 
 DISK_GIB = 150
@@ -28,7 +29,7 @@ class AksGpuPoolArgs:
     subnet_id: pulumi.Input[str]
     """Subnet of the nodes. A change replaces the pool."""
     pool: str
-    """Value of the node label `tricorn.dev/pool`."""
+    """Value of the node label `tricorn.dev/pool`: up to 8 lower-case letters and digits, a letter first."""
     gpu_class: str
     """GPU class, e.g. `T4-class`. A change replaces the pool, new nodes first."""
     max_nodes: int
@@ -41,14 +42,10 @@ class AksGpuPoolArgs:
     """Tags of every resource, beside the component's own."""
 
     def __post_init__(self) -> None:
-        bad = []
+        bad = [*pool_problems("pool", self.pool), *scalable_problems(self.min_nodes, self.max_nodes)]
         reason = refusal("azure", self.gpu_class)
         if reason is not None:
             bad.append(("gpuClass", reason))
-        if self.max_nodes < 1:
-            bad.append(("maxNodes", f"must be >= 1, got {self.max_nodes}"))
-        if not 0 <= (self.min_nodes or 0) <= self.max_nodes:
-            bad.append(("minNodes", f"must be from 0 to maxNodes ({self.max_nodes}), got {self.min_nodes}"))
         reject("AksGpuPool", bad)
 
 
@@ -87,6 +84,10 @@ class AksGpuPool(pulumi.ComponentResource):
             count=a.min_nodes or 0,
             min_count=a.min_nodes or 0,
             max_count=a.max_nodes,
+            # A surge node would need GPU quota and capacity of its own; spot pools have none and refuse these settings.
+            upgrade_settings=(
+                None if spot else service.AgentPoolUpgradeSettingsArgs(max_surge="0", max_unavailable="1")
+            ),
             gpu_profile=service.GPUProfileArgs(driver="Install"),
             # Ubuntu's GPU driver is not signed for Secure Boot.
             security_profile=service.AgentPoolSecurityProfileArgs(enable_secure_boot=False),

@@ -8,6 +8,7 @@ import pulumi
 import pulumi_azure_native as azure_native
 
 from components._base import coerce, reject, token
+from components._limits import network_problems
 from components._naming import tags
 
 DEFAULT_CIDR = "10.30.0.0/16"
@@ -31,14 +32,7 @@ class AksNetworkArgs:
     """Tags of every resource, beside the component's own."""
 
     def __post_init__(self) -> None:
-        bad = []
-        try:
-            prefix = ipaddress.IPv4Network(self.cidr or DEFAULT_CIDR).prefixlen
-            if not 16 <= prefix <= 20:
-                bad.append(("cidr", f"must be between /16 and /20, got {self.cidr}"))
-        except ValueError as error:
-            bad.append(("cidr", f"must be an IPv4 network without host bits: {error}"))
-        reject("AksNetwork", bad)
+        reject("AksNetwork", network_problems(self.cidr))
 
 
 class AksNetwork(pulumi.ComponentResource):

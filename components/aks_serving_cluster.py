@@ -10,7 +10,7 @@ from components._base import coerce, token
 from components._capacity import GpuPoolSpec, shares
 from components._kubernetes import cluster_provider
 from components._naming import tags
-from components._serving_cluster import refuse_pools
+from components._serving_cluster import refuse
 from components.acr_registry import AcrRegistry, AcrRegistryArgs
 from components.aks_address import AksAddress, AksAddressArgs
 from components.aks_cluster import AksCluster, AksClusterArgs
@@ -55,7 +55,15 @@ class AksServingClusterArgs:
     """Tags of every resource, beside the components' own."""
 
     def __post_init__(self) -> None:
-        refuse_pools("AksServingCluster", "azure", self.gpu_pools, self.system_min_nodes)
+        refuse(
+            "AksServingCluster",
+            "azure",
+            kubernetes_version=self.kubernetes_version,
+            system_nodes=(self.system_min_nodes, self.system_max_nodes),
+            gpu_pools=self.gpu_pools,
+            cidr=self.cidr,
+            others=[],
+        )
 
 
 class AksServingCluster(pulumi.ComponentResource):

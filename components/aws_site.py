@@ -9,6 +9,8 @@ from components.eks_serving_cluster import EksServingCluster, EksServingClusterA
 from serving.settings import AwsSite, Settings
 
 ZONES = 2
+GLOBAL_REGION = "us-east-1"
+"""Where Route 53, which has no regions, takes its calls."""
 
 
 def declare(name: str, site: AwsSite, settings: Settings, pools: dict[str, GpuPoolSpec]) -> Site:
@@ -39,3 +41,9 @@ def declare(name: str, site: AwsSite, settings: Settings, pools: dict[str, GpuPo
         pulumi.ResourceOptions(providers=[provider]),
     )
     return Site(cluster, provider)
+
+
+def endpoint_provider() -> pulumi.ProviderResource:
+    """Declare the provider of a Route 53 zone in a stack without a site on AWS."""
+    provider: pulumi.ProviderResource = aws.Provider("endpoint-aws", region=GLOBAL_REGION)
+    return provider

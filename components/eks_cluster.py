@@ -1,6 +1,7 @@
 """EKS control plane."""
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Optional
 
@@ -9,12 +10,14 @@ import pulumi_aws as aws
 
 from components._base import coerce, protected, reject, token
 from components._kubernetes import exec_kubeconfig
+from components._limits import Problems, version_problems
 from components._naming import tags
 
 LOG_TYPES = ["api", "audit", "authenticator", "controllerManager", "scheduler"]
 ADDONS = ("vpc-cni", "kube-proxy", "eks-pod-identity-agent")
 """Add-ons that run as DaemonSets: active without nodes, and needed before a node can become ready."""
 NODE_POLICIES = ("AmazonEKSWorkerNodePolicy", "AmazonEKS_CNI_Policy", "AmazonEC2ContainerRegistryPullOnly")
+_ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:role/.*[^/]")
 ADMIN_POLICY = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
 
 
@@ -26,6 +29,18 @@ def assume_role_policy(service: str, *actions: str) -> str:
         "Action": list(actions) or ["sts:AssumeRole"],
     }
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def admin_problems(role_arns: Optional[list[str]]) -> Problems:
+    """Problems of the roles that administer a cluster, which must be different ARNs of IAM roles."""
+    given = role_arns or []
+    bad = [
+        ("adminRoleArns", f"must be ARNs of IAM roles, got {arn!r}") for arn in given if not _ROLE_ARN.fullmatch(arn)
+    ]
+    bad += [
+        ("adminRoleArns", f"must differ, got {arn!r} twice") for arn in sorted({a for a in given if given.count(a) > 1})
+    ]
+    return bad
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,12 +63,7 @@ class EksClusterArgs:
     """Tags of every resource, beside the component's own."""
 
     def __post_init__(self) -> None:
-        bad = [
-            ("adminRoleArns", f"must be ARNs of IAM roles, got {arn!r}")
-            for arn in self.admin_role_arns or []
-            if ":role/" not in arn
-        ]
-        reject("EksCluster", bad)
+        reject("EksCluster", [*version_problems(self.kubernetes_version), *admin_problems(self.admin_role_arns)])
 
 
 class EksCluster(pulumi.ComponentResource):
@@ -156,16 +166,17 @@ class EksCluster(pulumi.ComponentResource):
     def _admin(
         self, name: str, cluster_name: pulumi.Input[str], role_arn: str, own: dict[str, str]
     ) -> pulumi.CustomResource:
-        role_name = role_arn.rpartition("/")[2]
+        # Unique: a role's name is unique in its account, whatever its path.
+        key = f"{role_arn.split(':')[4]}-{role_arn.rpartition('/')[2]}"
         entry = aws.eks.AccessEntry(
-            f"{name}-admin-{role_name}",
+            f"{name}-admin-{key}",
             cluster_name=cluster_name,
             principal_arn=role_arn,
             tags=own,
             opts=pulumi.ResourceOptions(parent=self),
         )
         association: pulumi.CustomResource = aws.eks.AccessPolicyAssociation(
-            f"{name}-admin-{role_name}",
+            f"{name}-admin-{key}",
             cluster_name=cluster_name,
             principal_arn=entry.principal_arn,
             policy_arn=ADMIN_POLICY,

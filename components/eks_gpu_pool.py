@@ -9,6 +9,7 @@ import pulumi_aws as aws
 from components._base import coerce, reject, token
 from components._gpu_catalog import candidates, refusal
 from components._kubernetes import GPU_TAINT_KEY, GPU_TAINT_VALUE, POOL_LABEL
+from components._limits import pool_problems, scalable_problems
 from components._naming import tags
 
 DISK_GIB = 150
@@ -26,7 +27,7 @@ class EksGpuPoolArgs:
     subnet_ids: pulumi.Input[list[str]]
     """Private subnets the nodes are spread over."""
     pool: str
-    """Value of the node label `tricorn.dev/pool`."""
+    """Value of the node label `tricorn.dev/pool`: up to 8 lower-case letters and digits, a letter first."""
     gpu_class: str
     """GPU class, e.g. `T4-class`. A change replaces the pool, new nodes first."""
     max_nodes: int
@@ -39,14 +40,10 @@ class EksGpuPoolArgs:
     """Tags of every resource, beside the component's own."""
 
     def __post_init__(self) -> None:
-        bad = []
+        bad = [*pool_problems("pool", self.pool), *scalable_problems(self.min_nodes, self.max_nodes)]
         reason = refusal("aws", self.gpu_class)
         if reason is not None:
             bad.append(("gpuClass", reason))
-        if self.max_nodes < 1:
-            bad.append(("maxNodes", f"must be >= 1, got {self.max_nodes}"))
-        if not 0 <= (self.min_nodes or 0) <= self.max_nodes:
-            bad.append(("minNodes", f"must be from 0 to maxNodes ({self.max_nodes}), got {self.min_nodes}"))
         reject("EksGpuPool", bad)
 
 

@@ -8,11 +8,19 @@ import pulumi
 import pulumi_aws as aws
 
 from components._base import coerce, reject, token
+from components._limits import Problems, network_problems
 from components._naming import tags
 
 DEFAULT_CIDR = "10.10.0.0/16"
 _SUBNET_BITS = 4
 _FIRST_PRIVATE = 8
+
+
+def zone_problems(zones: list[str]) -> Problems:
+    """Problems of the zones of a network, which must be 2 to 8 different ones."""
+    if 2 <= len(set(zones)) == len(zones) <= _FIRST_PRIVATE:
+        return []
+    return [("zones", f"must be 2 to {_FIRST_PRIVATE} different zones, got {zones}")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,16 +35,7 @@ class EksNetworkArgs:
     """Tags of every resource, beside the component's own."""
 
     def __post_init__(self) -> None:
-        bad = []
-        if not 2 <= len(set(self.zones)) == len(self.zones) <= _FIRST_PRIVATE:
-            bad.append(("zones", f"must be 2 to {_FIRST_PRIVATE} different zones, got {self.zones}"))
-        try:
-            prefix = ipaddress.IPv4Network(self.cidr or DEFAULT_CIDR).prefixlen
-            if not 16 <= prefix <= 20:
-                bad.append(("cidr", f"must be between /16 and /20, got {self.cidr}"))
-        except ValueError as error:
-            bad.append(("cidr", f"must be an IPv4 network without host bits: {error}"))
-        reject("EksNetwork", bad)
+        reject("EksNetwork", [*zone_problems(self.zones), *network_problems(self.cidr)])
 
 
 class EksNetwork(pulumi.ComponentResource):

@@ -8,6 +8,7 @@ import pulumi_aws as aws
 
 from components._base import coerce, reject, token
 from components._kubernetes import POOL_LABEL, SYSTEM_POOL
+from components._limits import node_problems
 from components._naming import tags
 
 DEFAULT_MACHINE_TYPE = "m7i.xlarge"
@@ -36,12 +37,7 @@ class EksNodePoolArgs:
     """Tags of every resource, beside the component's own."""
 
     def __post_init__(self) -> None:
-        bad = []
-        if self.min_nodes < 1:
-            bad.append(("minNodes", f"must be >= 1, got {self.min_nodes}"))
-        if self.max_nodes < self.min_nodes:
-            bad.append(("maxNodes", f"must be >= minNodes ({self.min_nodes}), got {self.max_nodes}"))
-        reject("EksNodePool", bad)
+        reject("EksNodePool", node_problems(self.min_nodes, self.max_nodes))
 
 
 class EksNodePool(pulumi.ComponentResource):

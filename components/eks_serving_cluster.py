@@ -10,12 +10,12 @@ from components._base import coerce, token
 from components._capacity import GpuPoolSpec, shares
 from components._kubernetes import cluster_provider
 from components._naming import tags
-from components._serving_cluster import refuse_pools
+from components._serving_cluster import refuse
 from components.ecr_registry import EcrRegistry, EcrRegistryArgs
 from components.eks_address import EksAddress, EksAddressArgs
-from components.eks_cluster import EksCluster, EksClusterArgs
+from components.eks_cluster import EksCluster, EksClusterArgs, admin_problems
 from components.eks_gpu_pool import EksGpuPool, EksGpuPoolArgs
-from components.eks_network import EksNetwork, EksNetworkArgs
+from components.eks_network import EksNetwork, EksNetworkArgs, zone_problems
 from components.eks_node_pool import EksNodePool, EksNodePoolArgs
 from components.eks_workload_identity import EksWorkloadIdentity, EksWorkloadIdentityArgs
 from components.nvidia_device_plugin import NvidiaDevicePlugin, NvidiaDevicePluginArgs
@@ -31,7 +31,7 @@ class EksServingClusterArgs:
     region: str
     """AWS region, the one of the provider."""
     zones: list[str]
-    """Availability zones, at least 2."""
+    """Availability zones, 2 to 8."""
     kubernetes_version: str
     """Minor version, e.g. `1.36`."""
     namespace: str
@@ -56,7 +56,15 @@ class EksServingClusterArgs:
     """Tags of every resource, beside the components' own."""
 
     def __post_init__(self) -> None:
-        refuse_pools("EksServingCluster", "aws", self.gpu_pools, self.system_min_nodes)
+        refuse(
+            "EksServingCluster",
+            "aws",
+            kubernetes_version=self.kubernetes_version,
+            system_nodes=(self.system_min_nodes, self.system_max_nodes),
+            gpu_pools=self.gpu_pools,
+            cidr=self.cidr,
+            others=[*zone_problems(self.zones), *admin_problems(self.admin_role_arns)],
+        )
 
 
 class EksServingCluster(pulumi.ComponentResource):
@@ -76,6 +84,7 @@ class EksServingCluster(pulumi.ComponentResource):
 
     store_kind = "s3"
     store_account: Optional[pulumi.Output[str]] = None
+    """Always absent: a bucket has no storage account."""
 
     def __init__(self, name: str, args: EksServingClusterArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__(token(EksServingCluster), name, {}, opts)
@@ -138,7 +147,7 @@ class EksServingCluster(pulumi.ComponentResource):
         )
         registry = EcrRegistry(f"{name}-registry", EcrRegistryArgs(protect=a.protect, labels=a.labels), child)
         self._store = S3ModelStore(f"{name}-models", S3ModelStoreArgs(protect=a.protect, labels=a.labels), child)
-        EksWorkloadIdentity(
+        identity = EksWorkloadIdentity(
             f"{name}-identity",
             EksWorkloadIdentityArgs(
                 cluster_name=cluster.cluster_name,
@@ -153,7 +162,7 @@ class EksServingCluster(pulumi.ComponentResource):
             name,
             cluster.kubeconfig,
             cluster.cluster_arn,
-            pulumi.ResourceOptions(parent=self, depends_on=[dns]),
+            pulumi.ResourceOptions(parent=self, depends_on=[dns, identity]),
         )
         if a.gpu_pools:
             NvidiaDevicePlugin(

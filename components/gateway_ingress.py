@@ -8,6 +8,7 @@ import pulumi_kubernetes as k8s
 
 from components._base import coerce, reject, token
 from components._kubernetes import manifest_resource
+from components._refusals import section_problems
 from serving.routes import GATEWAY_NAMESPACE, gateway_objects
 from serving.settings_sections import Ingress
 
@@ -29,7 +30,7 @@ class GatewayIngressArgs:
     """Annotations that put the load balancer on static addresses. Default none: the cloud picks an address."""
 
     def __post_init__(self) -> None:
-        reject("GatewayIngress", [] if 1 <= self.port <= 65535 else [("port", f"must be 1 to 65535, got {self.port}")])
+        reject("GatewayIngress", section_problems(Ingress, {"port": self.port, "tls_secret": self.tls_secret}))
 
 
 class GatewayIngress(pulumi.ComponentResource):
@@ -66,5 +67,6 @@ class GatewayIngress(pulumi.ComponentResource):
             )
             for role, manifest in objects.items()
         }
-        self.load_balancer = made["load-balancer"].urn.apply(lambda urn: urn.rpartition("::")[2])
+        service = objects["load-balancer"]["metadata"]["name"]
+        self.load_balancer = made["load-balancer"].urn.apply(lambda _: service)
         self.register_outputs({"load_balancer": self.load_balancer})

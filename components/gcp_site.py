@@ -31,3 +31,9 @@ def declare(name: str, site: GcpSite, settings: Settings, pools: dict[str, GpuPo
         pulumi.ResourceOptions(providers=[provider]),
     )
     return Site(cluster, provider)
+
+
+def endpoint_provider(project: str) -> pulumi.ProviderResource:
+    """Declare the provider of a Cloud DNS zone in a stack without a site on Google Cloud."""
+    provider: pulumi.ProviderResource = gcp.Provider("endpoint-gcp", project=project)
+    return provider

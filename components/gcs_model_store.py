@@ -71,4 +71,5 @@ class GcsModelStore(pulumi.ComponentResource):
             content_type="application/x-tar",
             opts=pulumi.ResourceOptions(parent=self),
         )
-        return pulumi.Output.all(stored.name, stored.md5hash).apply(lambda values: str(values[0]))
+        uploaded: pulumi.Output[str] = stored.name
+        return uploaded

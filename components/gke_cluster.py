@@ -6,8 +6,9 @@ from typing import Optional
 import pulumi
 import pulumi_gcp as gcp
 
-from components._base import coerce, protected, token
+from components._base import coerce, protected, reject, token
 from components._kubernetes import exec_kubeconfig
+from components._limits import version_problems
 from components._naming import physical, stack_scope, tags
 from components.gke_network import PODS_RANGE, SERVICES_RANGE
 
@@ -32,6 +33,9 @@ class GkeClusterArgs:
     """Refuse to delete the cluster. Default True."""
     labels: Optional[dict[str, str]] = None
     """Labels of every resource, beside the component's own."""
+
+    def __post_init__(self) -> None:
+        reject("GkeCluster", version_problems(self.kubernetes_version))
 
 
 class GkeCluster(pulumi.ComponentResource):

@@ -1,6 +1,5 @@
 """Network of a GKE cluster."""
 
-import ipaddress
 from dataclasses import dataclass
 from typing import Optional
 
@@ -8,6 +7,7 @@ import pulumi
 import pulumi_gcp as gcp
 
 from components._base import coerce, reject, token
+from components._limits import network_problems
 
 DEFAULT_CIDR = "10.20.0.0/16"
 PODS_CIDR = "10.64.0.0/14"
@@ -22,18 +22,13 @@ class GkeNetworkArgs:
 
     region: str
     """Google Cloud region of the subnetwork."""
+    project: Optional[str] = None
+    """Google Cloud project id. Default the provider's."""
     cidr: Optional[str] = None
     """IPv4 range of nodes, /16 to /20. Default 10.20.0.0/16. A change replaces the network."""
 
     def __post_init__(self) -> None:
-        bad = []
-        try:
-            prefix = ipaddress.IPv4Network(self.cidr or DEFAULT_CIDR).prefixlen
-            if not 16 <= prefix <= 20:
-                bad.append(("cidr", f"must be between /16 and /20, got {self.cidr}"))
-        except ValueError as error:
-            bad.append(("cidr", f"must be an IPv4 network without host bits: {error}"))
-        reject("GkeNetwork", bad)
+        reject("GkeNetwork", network_problems(self.cidr))
 
 
 class GkeNetwork(pulumi.ComponentResource):
@@ -52,10 +47,11 @@ class GkeNetwork(pulumi.ComponentResource):
         a = coerce(GkeNetworkArgs, args)
         child = pulumi.ResourceOptions(parent=self)
         network = gcp.compute.Network(
-            f"{name}-network", auto_create_subnetworks=False, routing_mode="REGIONAL", opts=child
+            f"{name}-network", project=a.project, auto_create_subnetworks=False, routing_mode="REGIONAL", opts=child
         )
         subnetwork = gcp.compute.Subnetwork(
             f"{name}-nodes",
+            project=a.project,
             network=network.id,
             region=a.region,
             ip_cidr_range=a.cidr or DEFAULT_CIDR,
@@ -66,9 +62,12 @@ class GkeNetwork(pulumi.ComponentResource):
             private_ip_google_access=True,
             opts=child,
         )
-        router = gcp.compute.Router(f"{name}-router", network=network.id, region=a.region, opts=child)
+        router = gcp.compute.Router(
+            f"{name}-router", project=a.project, network=network.id, region=a.region, opts=child
+        )
         nat = gcp.compute.RouterNat(
             f"{name}-nat",
+            project=a.project,
             router=router.name,
             region=a.region,
             nat_ip_allocate_option="AUTO_ONLY",

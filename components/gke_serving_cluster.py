@@ -8,7 +8,7 @@ import pulumi
 from components._base import coerce, token
 from components._capacity import GpuPoolSpec, shares
 from components._kubernetes import cluster_provider
-from components._serving_cluster import refuse_pools
+from components._serving_cluster import refuse
 from components.artifact_registry import ArtifactRegistry, ArtifactRegistryArgs
 from components.gcs_model_store import GcsModelStore, GcsModelStoreArgs
 from components.gke_address import GkeAddress, GkeAddressArgs
@@ -49,7 +49,15 @@ class GkeServingClusterArgs:
     """Labels of every resource, beside the components' own."""
 
     def __post_init__(self) -> None:
-        refuse_pools("GkeServingCluster", "gcp", self.gpu_pools, self.system_min_nodes)
+        refuse(
+            "GkeServingCluster",
+            "gcp",
+            kubernetes_version=self.kubernetes_version,
+            system_nodes=(self.system_min_nodes, self.system_max_nodes),
+            gpu_pools=self.gpu_pools,
+            cidr=self.cidr,
+            others=[],
+        )
 
 
 class GkeServingCluster(pulumi.ComponentResource):
@@ -70,12 +78,13 @@ class GkeServingCluster(pulumi.ComponentResource):
 
     store_kind = "gcs"
     store_account: Optional[pulumi.Output[str]] = None
+    """Always absent: a bucket has no storage account."""
 
     def __init__(self, name: str, args: GkeServingClusterArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__(token(GkeServingCluster), name, {}, opts)
         a = coerce(GkeServingClusterArgs, args)
         child = pulumi.ResourceOptions(parent=self)
-        network = GkeNetwork(f"{name}-network", GkeNetworkArgs(region=a.region, cidr=a.cidr), child)
+        network = GkeNetwork(f"{name}-network", GkeNetworkArgs(project=a.project, region=a.region, cidr=a.cidr), child)
         cluster = GkeCluster(
             f"{name}-cluster",
             GkeClusterArgs(

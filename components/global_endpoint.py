@@ -6,7 +6,9 @@ from typing import Optional
 import pulumi
 
 from components._base import coerce, reject, token
-from components._endpoint import EndpointRecords, SiteTarget
+from components._endpoint import EndpointRecords, SiteTarget, site_problems
+from components._refusals import section_problems
+from serving.settings_sections import Dns, Ingress
 
 DEFAULT_TTL_S = 30
 
@@ -39,8 +41,17 @@ class GlobalEndpointArgs:
     """Tags and labels of every resource, beside the components' own."""
 
     def __post_init__(self) -> None:
+        bad = []
+        if self.domain.endswith(".") or "." not in self.domain:
+            bad.append(
+                ("domain", f"must be a name such as serve.example.com, without a final dot, got {self.domain!r}")
+            )
+        bad += section_problems(Ingress, {"port": self.port})
+        bad += section_problems(Dns, {"ttl": self.ttl})
+        bad += site_problems(self.sites)
         if not self.route53 and self.cloud_dns_project is None:
-            reject("GlobalEndpoint", [("route53", "nobody publishes the name; set route53 or cloudDnsProject")])
+            bad.append(("route53", "nobody publishes the name; set route53 or cloudDnsProject"))
+        reject("GlobalEndpoint", bad)
 
 
 class GlobalEndpoint(pulumi.ComponentResource):

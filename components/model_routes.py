@@ -7,7 +7,9 @@ import pulumi
 
 from components._base import coerce, reject, token
 from components._kubernetes import manifest_resource
+from components._refusals import section_problems
 from serving.routes import health_path, model_routes
+from serving.settings_sections import Serving
 
 DEFAULT_REQUEST_TIMEOUT_MS = 10_000
 
@@ -36,6 +38,7 @@ class ModelRoutesArgs:
         bad += [
             (f"versions.{version}", "must be a version number") for version in self.versions if not version.isdigit()
         ]
+        bad += section_problems(Serving, {"request_timeout_ms": self.request_timeout_ms})
         reject("ModelRoutes", bad)
 
 

@@ -8,10 +8,15 @@ import pulumi
 
 from components._base import coerce, reject, token
 from components._kubernetes import manifest_resource
+from components._refusals import section_problems
 from serving.bundles import BundleError, load_bundle
 from serving.images import parse_image
 from serving.manifests import ModelServerSpec, StoreLocation, model_server_objects, server_name
 from serving.settings_sections import Images, Replicas, Resources, Serving
+
+READY_TIMEOUT = "30m"
+"""Longest wait for pods. From zero nodes a GPU machine, its image and the model's load take longer than the provider's
+default of 10 minutes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,14 +69,13 @@ class ModelServerArgs:
     """Requests held at once by one server. Default 256."""
 
     def __post_init__(self) -> None:
-        bad = []
+        bounds = {"min": "minReplicas", "max": "maxReplicas"}
+        bad = section_problems(Replicas, {"min": self.min_replicas, "max": self.max_replicas}, bounds)
         least = self.min_replicas or 1
-        if least < 1:
-            bad.append(("minReplicas", f"must be >= 1, got {least}"))
         if self.max_replicas is not None and self.max_replicas < least:
             bad.append(("maxReplicas", f"must be >= minReplicas ({least}), got {self.max_replicas}"))
-        if self.cpu is not None and self.cpu < 1:
-            bad.append(("cpu", f"must be >= 1, got {self.cpu}"))
+        bad += section_problems(Resources, {"cpu": self.cpu, "memory_mib": self.memory_mib})
+        bad += section_problems(Serving, _serving_fields(self))
         if self.store_kind not in ("s3", "gcs", "azureblob"):
             bad.append(("storeKind", f"must be s3, gcs or azureblob, got {self.store_kind!r}"))
         if (self.store_account is not None) != (self.store_kind == "azureblob"):
@@ -104,6 +108,11 @@ class ModelServer(pulumi.ComponentResource):
         except BundleError as error:
             reject("ModelServer", [("bundleFolder", str(error))])
             raise  # reject has raised already; this tells the type checker
+        if bundle.manifest.name != a.model:
+            reject(
+                "ModelServer",
+                [("model", f"must be {bundle.manifest.name!r}, the model in {a.bundle_folder}, got {a.model!r}")],
+            )
         least = a.min_replicas or 1
         images = Images()
         spec = ModelServerSpec(
@@ -133,19 +142,28 @@ class ModelServer(pulumi.ComponentResource):
         deployment = manifest_resource(
             f"{name}-deployment",
             objects["deployment"],
-            # Pods mount the configuration; everything else may come at the same time.
-            pulumi.ResourceOptions(parent=self, depends_on=[made["config"]]),
+            pulumi.ResourceOptions(
+                parent=self,
+                # Pods mount the configuration; everything else may come at the same time.
+                depends_on=[made["config"]],
+                custom_timeouts=pulumi.CustomTimeouts(create=READY_TIMEOUT, update=READY_TIMEOUT),
+            ),
         )
         self.service_name = deployment.urn.apply(lambda _: server_name(a.model, a.version))
         self.register_outputs({"service_name": self.service_name})
 
 
-def _serving(a: ModelServerArgs) -> Serving:
-    """The server's settings; what is not given keeps the default of the settings."""
-    given = {
+def _serving_fields(a: ModelServerArgs) -> dict[str, Optional[int]]:
+    """Arguments that are fields of the settings' section, by its names."""
+    return {
         "warmup_iterations": a.warmup_iterations,
         "batch_timeout_micros": a.batch_timeout_micros,
         "request_timeout_ms": a.request_timeout_ms,
         "grpc_max_threads": a.grpc_max_threads,
     }
-    return Serving.model_validate({key: value for key, value in given.items() if value is not None}, by_name=True)
+
+
+def _serving(a: ModelServerArgs) -> Serving:
+    """The server's settings; what is not given keeps the default of the settings."""
+    given = {field: value for field, value in _serving_fields(a).items() if value is not None}
+    return Serving.model_validate(given, by_name=True)

@@ -65,7 +65,7 @@ def env() -> None:
 def main() -> int:
     """Run a command; errors a person can mend are one message, Ctrl-C is exit code 130."""
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)  # an exit code where a command ended early, Ctrl-C included
     except (LocalCloudError, toolchain.ToolchainError) as error:
         return fail(str(error))
     except (typer.Exit, typer.Abort) as stop:
@@ -79,7 +79,7 @@ def main() -> int:
             raise
         show()
         return 2
-    return 0
+    return int(code or 0)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@ from localcloud.addresses import (
 from localcloud.errors import LocalCloudError
 from localcloud.paths import CLOUDS, RunPaths
 
-_ETCD_PORTS = (2379, 2380)
+_CONTROL_PLANE_PORTS = (API_SERVER_PORT, 2379, 2380, 10257, 10259)
+"""API server, etcd for clients and peers, controller manager, scheduler."""
 _NEEDED_BYTES = 3 << 30
 
 
@@ -32,7 +33,7 @@ def wanted_sockets() -> list[tuple[str, int, socket.SocketKind]]:
         endpoint = endpoint_address(cloud)
         sockets += [(endpoint, ENDPOINT_HTTP_PORT, tcp), (endpoint, ENDPOINT_HTTPS_PORT, tcp)]
         sockets += [(endpoint, DNS_PORT, tcp), (endpoint, DNS_PORT, udp)]
-        sockets += [(cluster_address(cloud, 1), port, tcp) for port in (API_SERVER_PORT, *_ETCD_PORTS)]
+        sockets += [(cluster_address(cloud, 1), port, tcp) for port in _CONTROL_PLANE_PORTS]
     return sockets
 
 

@@ -48,6 +48,12 @@ def public_endpoint(stack: str = STACK) -> tuple[str, int]:
     return str(settings.get("domain", "")), int(ingress.get("port", _DEFAULT_PORT))
 
 
+def model_bundles(stack: str = STACK) -> list[tuple[str, Path, int]]:
+    """Return name, bundle folder and stable version of every model of the stack's settings."""
+    models = (stack_config(stack).get("tricorn:settings") or {}).get("models") or {}
+    return [(name, project_directory() / model["bundle"], int(model["stable"])) for name, model in models.items()]
+
+
 def variables(paths: RunPaths) -> dict[str, str]:
     """Return the variables that make `pulumi`, `kubectl` and `python -m serving` work on the local clouds."""
     domain, port = public_endpoint()
@@ -66,5 +72,6 @@ def variables(paths: RunPaths) -> dict[str, str]:
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "TRICORN_DNS": f"{RESOLVER_ADDRESS}:{RESOLVER_PORT}",
         "TRICORN_DOMAIN": domain,
+        "TRICORN_MODELS": " ".join(name for name, _, _ in model_bundles()),
         "TRICORN_PORT": str(port),
     }

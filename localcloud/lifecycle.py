@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import importlib.util
 import json
 import os
 import shutil
@@ -22,12 +21,12 @@ from pathlib import Path
 import psutil
 import yaml
 
-from localcloud import engine, processes
+from localcloud import demonstration, engine, plugins, processes
 from localcloud.addresses import ENDPOINT_HTTP_PORT, endpoint_address
 from localcloud.certificates import ensure_certificate_authority
 from localcloud.checks import check_disk, check_ports
 from localcloud.console import Phases
-from localcloud.environment import STACK, stack_config
+from localcloud.environment import STACK, model_bundles, stack_config
 from localcloud.errors import LocalCloudError
 from localcloud.nodes import sandbox
 from localcloud.paths import CLOUDS, RUN_DIRECTORY_VARIABLE, RunPaths, project_directory
@@ -102,23 +101,20 @@ def _start_internet(paths: RunPaths) -> None:
 
 
 def create_run(paths: RunPaths) -> None:
+    """Create the files of a run where they are missing."""
     for directory in (paths.backend, paths.pulumi_home, paths.processes):
         directory.mkdir(parents=True, exist_ok=True)
     paths.root.chmod(0o700)
     paths.passphrase_file.write_text(_LOCAL_PASSPHRASE)
     paths.passphrase_file.chmod(0o600)
+    plugins.install(paths)
     Store(paths.database).create()
     ensure_certificate_authority(paths)
 
 
-def _model_bundles() -> list[tuple[str, Path, int]]:
-    models = (stack_config().get("tricorn:settings") or {}).get("models") or {}
-    return [(name, project_directory() / model["bundle"], int(model["stable"])) for name, model in models.items()]
-
-
 def _ensure_bundles(show: Callable[[str], None]) -> None:
     """Export the local stack's model where its bundle is not on disk yet."""
-    for name, directory, version in _model_bundles():
+    for name, directory, version in model_bundles():
         manifest = directory / f"{version}.json"
         with contextlib.suppress(OSError, ValueError, KeyError):
             if (directory / json.loads(manifest.read_text())["archive"]).is_file():
@@ -157,34 +153,6 @@ def _write_kubeconfig(paths: RunPaths) -> None:
     file.chmod(0o600)
 
 
-def _sample_photo() -> Path:
-    spec = importlib.util.find_spec("skimage")
-    assert spec is not None  # noqa: S101 - part of the locked environment
-    assert spec.origin is not None  # noqa: S101
-    return Path(spec.origin).parent / "data" / "chelsea.png"
-
-
-def _predict(paths: RunPaths, *options: str) -> subprocess.CompletedProcess[str]:
-    model = _model_bundles()[0][0]
-    command = [sys.executable, "-m", "serving", "predict", model, str(_sample_photo()), *options]
-    return subprocess.run(
-        command, cwd=project_directory(), env=engine.environment(paths), capture_output=True, text=True
-    )
-
-
-def _first_prediction(paths: RunPaths, show: Callable[[str], None]) -> str:
-    deadline = time.monotonic() + _READY_S
-    while True:
-        done = _predict(paths)
-        if done.returncode == 0:
-            return done.stdout
-        last = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no answer"]
-        if time.monotonic() > deadline:
-            raise LocalCloudError(f"no prediction within {_READY_S:.0f} s: {last[0]}")
-        show(last[0])
-        time.sleep(0.5)
-
-
 def up(paths: RunPaths) -> None:
     """Bring everything up, or bring what is up to what the settings say, and ask for predictions."""
     stack_config()
@@ -209,32 +177,12 @@ def up(paths: RunPaths) -> None:
             _write_kubeconfig(paths)
         phases.say("resources: " + (", ".join(f"{n} {op}" for op, n in sorted(progress.done.items())) or "none"))
         with phases.phase("first prediction") as show:
-            answer = _first_prediction(paths, show)
-        phases.say(f"\nOver gRPC:\n{answer}")
-        rest = _predict(paths, "--rest")
-        if rest.returncode != 0:
-            raise LocalCloudError(f"the prediction over REST failed: {rest.stderr.strip()}")
-        phases.say(f"Over REST:\n{rest.stdout}")
+            client = demonstration.first_prediction(paths, show)
+        with phases.phase("predictions from every cloud"):
+            rows = demonstration.ask_every_site(paths, client)
         phases.save(paths.root / "phases.json")
-    phases.say(_next_steps())
-
-
-def _next_steps() -> str:
-    sites = (stack_config().get("tricorn:settings") or {}).get("sites") or {}
-    model, _, _ = _model_bundles()[0]
-    contexts = "\n".join(f"  kubectl --context {site} get pods,nodes -A" for site in sites)
-    return (
-        "GPUs are simulated: nvidia.com/gpu is scheduled for real, the model computes on the CPU.\n"
-        "What to try next:\n"
-        '  eval "$(make -s env)"                 # pulumi, kubectl and python for this run\n'
-        f"{contexts}\n"
-        f"  python -m serving predict {model} {_sample_photo()}\n"
-        "  python -m serving status\n"
-        "  pulumi preview -s local               # nothing to change\n"
-        "  python -m localcloud kill gcp         # SIGKILL a whole cloud; requests go on\n"
-        "  python -m localcloud restore gcp\n"
-        "  make down"
-    )
+    demonstration.show(rows)
+    phases.say(demonstration.next_steps())
 
 
 def kill(paths: RunPaths, cloud: str) -> int:
@@ -250,32 +198,11 @@ def restore(paths: RunPaths, cloud: str) -> None:
     with phases.phase(f"restore {cloud}") as show:
         start_cloud(paths, cloud)
         deadline = time.monotonic() + _READY_S
-        while missing := _not_ready(paths, cloud):
+        while problem := demonstration.problem_of(paths, cloud):
             if time.monotonic() > deadline:
-                raise LocalCloudError(f"{cloud} is up, but after {_READY_S:.0f} s these are not ready: {missing}")
-            show(f"waiting for {missing}")
+                raise LocalCloudError(f"{cloud} is up, but after {_READY_S:.0f} s it does not serve: {problem}")
+            show(problem)
             time.sleep(1)
-
-
-def _not_ready(paths: RunPaths, cloud: str) -> str:
-    """Return what of the cloud's Deployments is not available yet, as text; empty when all are."""
-    from kubernetes.client import AppsV1Api  # 0.6 s to import: only commands that wait for pods pay for it
-
-    from localcloud.clusters.access import cluster_client
-
-    missing = []
-    for cluster in Store(paths.database).clusters(cloud):
-        try:
-            deployments = AppsV1Api(cluster_client(paths, cluster)).list_deployment_for_all_namespaces(
-                _request_timeout=5
-            )
-        except Exception as error:  # the client wraps connection errors in types of several libraries
-            missing.append(f"{cluster.name} ({type(error).__name__})")
-            continue
-        for each in deployments.items:
-            if (each.status.available_replicas or 0) < (each.spec.replicas or 0):
-                missing.append(f"{cluster.name}/{each.metadata.name}")
-    return ", ".join(missing)
 
 
 def _require_run(paths: RunPaths) -> None:

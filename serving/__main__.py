@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,14 +12,17 @@ import typer
 
 from serving.client import PredictClient, PredictError, Prediction
 from serving.resolver import ResolutionError
-from serving.status import SiteState, inspect
+from serving.status import SiteState, inspect, models_of_stack
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
-_STRING_TYPE = 7  # DT_STRING
+_STRING = "DT_STRING"
 _SHOWN_LABELS = 5
+_TIMEOUT_S = 30.0
 
 Domain = Annotated[str, typer.Option(envvar="TRICORN_DOMAIN", help="public name of the deployment")]
-Port = Annotated[int | None, typer.Option(envvar="TRICORN_PORT", help="its port; 443 with --tls, else 80")]
+Port = Annotated[
+    int | None, typer.Option(envvar="TRICORN_PORT", min=1, max=65535, help="its port; 443 with --tls, else 80")
+]
 Dns = Annotated[
     str | None, typer.Option(envvar="TRICORN_DNS", help="host:port of a DNS server; the system's if absent")
 ]
@@ -30,26 +34,26 @@ class UsageError(Exception):
     """The command line asks for something that cannot be; the text says what and why."""
 
 
-def _require(domain: str) -> str:
+def _client(domain: str, port: int | None, dns: str | None, tls: bool) -> PredictClient:
     if not domain:
         raise UsageError("--domain: is required (got nothing); give the public name, or set TRICORN_DOMAIN")
-    return domain
+    return PredictClient(domain, port=port, dns=dns, tls=tls)
 
 
-def _read_input(text: str, name: str, dtype: int) -> bytes:
-    if dtype != _STRING_TYPE:
+def _read_input(text: str, name: str, dtype: str) -> bytes:
+    if dtype != _STRING:
         raise UsageError(
-            f"input {name!r} is a tensor of numbers, which a file or text cannot fill; choose a signature that takes "
-            "strings with --signature, or use serving.client from Python"
+            f"input {name!r} is a tensor of type {dtype}, which a file or text cannot fill; choose a signature that "
+            "takes strings with --signature, or use serving.client from Python"
         )
     path = Path(text)
     try:
         if path.is_file():
             return path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{text}: cannot be read: {error.strerror}") from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{text}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if "image" in name:
-        raise UsageError(f"{text}: there is no such file; the model takes images")
+        raise UsageError(f"{text}: is not a file (the model takes images); check the path")
     return text.encode()
 
 
@@ -57,12 +61,12 @@ def _labels(outputs: dict[str, Any]) -> list[dict[str, Any]]:
     """Return label and score pairs of the first example, best first; empty when the model gives none."""
     names = outputs.get("labels", outputs.get("classes"))
     scores = outputs.get("scores")
-    if names is None or scores is None:
+    if names is None or scores is None or names.ndim != 2 or names.shape != scores.shape:
         return []
-    pairs = zip(names[0].tolist(), scores[0].tolist(), strict=False)
+    pairs = sorted(zip(names[0].tolist(), scores[0].tolist(), strict=True), key=lambda pair: -pair[1])
     return [
-        {"label": name.decode() if isinstance(name, bytes) else str(name), "score": round(float(score), 4)}
-        for name, score in list(pairs)[:_SHOWN_LABELS]
+        {"label": name.decode(errors="replace") if isinstance(name, bytes) else str(name), "score": round(score, 4)}
+        for name, score in pairs[:_SHOWN_LABELS]
     ]
 
 
@@ -77,8 +81,54 @@ def _document(source: str, found: Prediction) -> dict[str, Any]:
     if labels := _labels(found.outputs):
         document["labels"] = labels
     else:
-        document["outputs"] = {name: {"shape": list(value.shape)} for name, value in found.outputs.items()}
+        document["outputs"] = {
+            name: {"shape": list(value.shape), "dtype": str(value.dtype), "first": _first(value)}
+            for name, value in sorted(found.outputs.items())
+        }
     return document
+
+
+def _first(value: Any) -> list[Any]:
+    """Return the first few numbers or texts of an output."""
+    return [
+        each.decode(errors="replace") if isinstance(each, bytes) else each
+        for each in value.reshape(-1)[:_SHOWN_LABELS].tolist()
+    ]
+
+
+def _rows(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for each in document.get("labels", ()):
+        yield f"{each['score']:.2%}", each["label"]
+    for output, value in document.get("outputs", {}).items():
+        yield output, f"{value['dtype']}{value['shape']} {value['first']}"
+
+
+def _said_by(document: dict[str, Any], transport: str) -> str:
+    tried = f", {document['attempts']} attempts" if document["attempts"] > 1 else ""
+    who = document["site"] or document["address"]
+    return f"answered by {who} over {transport} in {document['latency_ms']} ms{tried}"
+
+
+def _show_predictions(documents: list[dict[str, Any]], transport: str) -> None:
+    if not sys.stdout.isatty():
+        for document in documents:
+            print(document["input"])
+            for left, right in _rows(document):
+                print(f"  {left:>7}  {right}")
+            print(f"  {_said_by(document, transport)}")
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    for document in documents:
+        table = Table(
+            show_header=False, title=escape(document["input"]), caption=escape(_said_by(document, transport)),
+            title_justify="left", caption_justify="left",
+        )  # fmt: skip
+        for left, right in _rows(document):
+            table.add_row(escape(left), escape(right))
+        Console().print(table)
 
 
 @app.command()
@@ -88,7 +138,7 @@ def predict(
     rest: Annotated[bool, typer.Option("--rest", help="use REST in place of gRPC")] = False,
     signature: Annotated[str, typer.Option(help="name of the signature")] = "serving_default",
     site: Annotated[str | None, typer.Option(help="ask this site only, in place of the public name")] = None,
-    timeout: Annotated[float, typer.Option(min=0.1, help="seconds for one input, retries included")] = 30.0,
+    timeout: Annotated[float, typer.Option(min=0.1, help="seconds for one input, retries included")] = _TIMEOUT_S,
     domain: Domain = "",
     port: Port = None,
     dns: Dns = None,
@@ -96,11 +146,17 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Send inputs to a model and show its best labels, which site answered and how long it took."""
-    with PredictClient(_require(domain), port=port, dns=dns, tls=tls) as client:
-        signatures = client.signatures(model, site=site, timeout_s=timeout)
+    with _client(domain, port, dns, tls) as client:
+        signatures = client.signatures(model, rest=rest, site=site, timeout_s=timeout)
         if signature not in signatures:
-            raise UsageError(f"--signature: {model} has no signature {signature!r}; use one of {', '.join(signatures)}")
-        ((name, dtype),) = list(signatures[signature].items())[:1]
+            known = ", ".join(signatures) or "none"
+            raise UsageError(f"--signature: {model} has no signature {signature!r}; it has: {known}")
+        if len(signatures[signature]) != 1:
+            raise UsageError(
+                f"--signature: {signature!r} of {model} takes {len(signatures[signature])} inputs "
+                f"({', '.join(signatures[signature])}) and a file or text fills one; use serving.client from Python"
+            )
+        ((name, dtype),) = signatures[signature].items()
         contents = [_read_input(text, name, dtype) for text in inputs]
         documents = []
         for text, content in zip(inputs, contents, strict=True):
@@ -110,44 +166,52 @@ def predict(
             documents.append(_document(text, found))
     transport = "REST" if rest else "gRPC"
     if as_json:
-        print(json.dumps({"model": model, "transport": transport, "predictions": documents}, indent=1))
-        return
-    for document in documents:
-        print(f"{document['input']}")
-        for each in document.get("labels", ()):
-            print(f"  {each['score']:7.2%}  {each['label']}")
-        for output, value in document.get("outputs", {}).items():
-            print(f"  {output}: shape {value['shape']}")
-        tried = f", {document['attempts']} attempts" if document["attempts"] > 1 else ""
-        who = document["site"] or document["address"]
-        print(f"  answered by {who} over {transport} in {document['latency_ms']} ms{tried}")
+        answer = {
+            "model": model,
+            "signature": signature,
+            "transport": transport,
+            "site": documents[-1]["site"],
+            "predictions": documents,
+        }
+        print(json.dumps(answer, indent=1))
+    else:
+        _show_predictions(documents, transport)
 
 
-def _show(states: list[SiteState]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
+def _show_sites(states: list[SiteState]) -> None:
     def models(state: SiteState) -> str:
-        return ", ".join(f"{each.model} v{each.version} {each.state}" for each in state.models) or state.problem
+        versions = ", ".join(f"{each.model} v{each.version} {each.state}" for each in state.models)
+        return "; ".join(each for each in (versions, state.problem) if each)
 
     if not sys.stdout.isatty():
         for state in states:
-            verdict = "up" if state.healthy else "DOWN"
-            now = ", answers now" if state.answered else ""
-            print(f"{state.site}: {verdict}, weight {state.weight}{now}, {' '.join(state.addresses)}: {models(state)}")
+            print(
+                f"{state.site}: {'up' if state.healthy else 'DOWN'}, weight {state.weight}, "
+                f"{state.dns_share:.0%} of DNS answers, {' '.join(state.addresses) or 'no address'}: {models(state)}"
+            )
         return
-    table = Table("site", "state", "weight", "in DNS now", "address", "models")
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("site", "state", "weight", "DNS answers", "address", "models")
     for state in states:
         table.add_row(
-            state.site, "[green]up" if state.healthy else "[red]down", str(state.weight),
-            "yes" if state.answered else "", "\n".join(state.addresses), models(state),
+            state.site, "[green]up" if state.healthy else "[red]DOWN", str(state.weight), f"{state.dns_share:.0%}",
+            "\n".join(state.addresses), escape(models(state)),
         )  # fmt: skip
     Console().print(table)
 
 
 @app.command()
 def status(
-    model: Annotated[list[str], typer.Option(envvar="TRICORN_MODELS", help="model to ask for; may be repeated")] = [],  # noqa: B006 - typer copies it
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            envvar="TRICORN_MODELS",
+            help="model to ask for; may be repeated; those of the Pulumi.<stack>.yaml here with this domain if absent",
+        ),
+    ] = None,
     domain: Domain = "",
     port: Port = None,
     dns: Dns = None,
@@ -155,23 +219,27 @@ def status(
     as_json: Json = False,
 ) -> None:
     """Show every site of a deployment as the outside world sees it; exit code 1 when none serves."""
-    if not model:
-        raise UsageError("--model: is required (got nothing); name a model, or set TRICORN_MODELS")
-    with PredictClient(_require(domain), port=port, dns=dns, tls=tls) as client:
-        states = inspect(client.resolver, client.port, model, tls)
+    with _client(domain, port, dns, tls) as client:
+        models = model or models_of_stack(domain, Path())
+        if not models:
+            raise UsageError(
+                f"--model: is required (got nothing, and no Pulumi.<stack>.yaml here has models and the domain "
+                f"{domain}); name a model, or set TRICORN_MODELS"
+            )
+        states = inspect(client.resolver, client.port, models, tls)
     if as_json:
         sites = [{**vars(state), "models": [vars(each) for each in state.models]} for state in states]
         print(json.dumps({"domain": domain, "sites": sites}, indent=1))
     else:
-        _show(states)
+        _show_sites(states)
     if not any(state.healthy for state in states):
         raise typer.Exit(1)
 
 
 def main() -> int:
-    """Run a command; what a person can mend is one line and exit code 1."""
+    """Run a command; what a person can mend is one line and exit code 1, a wrong command line is exit code 2."""
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)
     except (PredictError, ResolutionError, UsageError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
@@ -186,7 +254,7 @@ def main() -> int:
             raise
         show()
         return 2
-    return 0
+    return code if isinstance(code, int) else 0
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Reading model bundles: the manifest of a version and the archive it names, checked before anything is created."""
 
+import functools
 import hashlib
 import json
 from dataclasses import dataclass
@@ -136,9 +137,11 @@ def load_bundle(folder: Path, version: int) -> Bundle:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise BundleError(
-            f"{file}: there is no such manifest; export the version with `python -m model_export export <family> "
-            f"--name <model> --version {version} --out {folder}`"
+            f"{file}: there is no such manifest; restore it from git, or export the version with "
+            f"{_export_command('efficientnet-lite0', folder.name, version, folder)}"
         ) from None
+    except UnicodeDecodeError:
+        raise BundleError(f"{file}: is not JSON (not even text); restore it from git or export it again") from None
     except OSError as error:
         raise BundleError(f"{file}: cannot be read: {error.strerror}") from None
     manifest = _parse(file, text)
@@ -172,13 +175,10 @@ def _parse(file: Path, text: str) -> BundleManifest:
 
 
 def _check_archive(archive: Path, manifest: BundleManifest, file: Path) -> None:
-    command = (
-        f"`python -m model_export export {manifest.source.family} --name {manifest.name} "
-        f"--version {manifest.version} --out {archive.parent}`"
-    )
+    command = _export_command(manifest.source.family, manifest.name, manifest.version, archive.parent)
     try:
-        size = archive.stat().st_size
-        if size == manifest.size and _sha256(archive) == manifest.digest_hex:
+        found = archive.stat()
+        if found.st_size == manifest.size and _sha256(archive, found.st_size, found.st_mtime_ns) == manifest.digest_hex:
             return
     except FileNotFoundError:
         raise BundleError(
@@ -192,7 +192,13 @@ def _check_archive(archive: Path, manifest: BundleManifest, file: Path) -> None:
     )
 
 
-def _sha256(path: Path) -> str:
+def _export_command(family: str, name: str, version: int, folder: Path) -> str:
+    return f"`python -m model_export export {family} --name {name} --version {version} --out {folder}`"
+
+
+@functools.cache
+def _sha256(path: Path, size: int, mtime_ns: int) -> str:
+    """Digest of a file; size and time in nanoseconds make a changed file another question."""
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while block := stream.read(_BLOCK):

@@ -8,16 +8,21 @@ Errors of the request itself, such as INVALID_ARGUMENT, are never retried.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import random
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from serving.resolver import ResolutionError, Resolver
-from serving.transports import RETRIABLE, GrpcTransport, Request, RequestError, RestTransport, Transport
+from serving.rest import RestTransport
+from serving.transports import RETRIABLE, GrpcTransport, Request, RequestError, Signatures, Transport
+
+__all__ = ["PredictClient", "PredictError", "Prediction", "ResolutionError", "Signatures"]
 
 PENALTY_S = 10.0
 """How long a failed address is asked only when nothing else is left."""
@@ -26,6 +31,7 @@ ATTEMPT_S = 10.0
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 2.0
 _HTTP_PORT, _HTTPS_PORT = 80, 443
+_Answered = TypeVar("_Answered")
 
 
 class PredictError(Exception):
@@ -61,18 +67,24 @@ class PredictClient:
     """Client of one public name; safe to use from several threads.
 
     Args:
-        domain: The public name, such as serve.example.com.
-        port: Its port; 443 with TLS, else 80, when None.
-        dns: `host:port` of a DNS server; the system's when None.
+        domain: The public name, such as serve.example.com; TRICORN_DOMAIN when None.
+        port: Its port; when None TRICORN_PORT, else 443 with TLS and 80 without.
+        dns: `host:port` of a DNS server; when None TRICORN_DNS, else the system's.
         tls: Whether to speak TLS; the certificate must be valid for the domain.
 
     Raises:
+        ValueError: If there is no domain, or TRICORN_PORT is no port.
         ResolutionError: If `dns` is malformed.
     """
 
-    def __init__(self, domain: str, port: int | None = None, dns: str | None = None, tls: bool = False) -> None:
-        self._resolver = Resolver(domain, dns)
-        self._port = port or (_HTTPS_PORT if tls else _HTTP_PORT)
+    def __init__(
+        self, domain: str | None = None, port: int | None = None, dns: str | None = None, tls: bool = False
+    ) -> None:
+        name = domain or os.environ.get("TRICORN_DOMAIN", "")
+        if not name:
+            raise ValueError("domain: is required (got nothing); give the public name, or set TRICORN_DOMAIN")
+        self._resolver = Resolver(name, dns or os.environ.get("TRICORN_DNS") or None)
+        self._port = _port(port, tls)
         self._transports: dict[bool, Transport] = {
             False: GrpcTransport(self._resolver.domain, tls),
             True: RestTransport(self._resolver.domain, tls),
@@ -108,7 +120,6 @@ class PredictClient:
         self,
         model: str,
         inputs: Mapping[str, Any],
-        *,
         signature: str = "serving_default",
         version: int | None = None,
         rest: bool = False,
@@ -124,35 +135,40 @@ class PredictClient:
             version: Version of the model; the one that is served when None.
             rest: Whether to use REST in place of gRPC.
             site: Name of the one site to ask, in place of the public name.
-            timeout_s: Seconds for everything, retries included.
+            timeout_s: Seconds for everything, retries included; one attempt takes at most 10 of them.
 
         Raises:
             PredictError: If nothing answers in time, or the request is wrong.
         """
         request = Request(model, signature, version, inputs)
         transport = self._transports[rest]
-        return self._try(lambda address, limit: transport.predict(address, self._port, request, limit), site, timeout_s)
+        started = time.monotonic()
+        answer, address, attempts = self._ask(
+            lambda address, limit: transport.predict(address, self._port, request, limit), site, timeout_s
+        )
+        return Prediction(answer.outputs, answer.site, address, time.monotonic() - started, attempts)
 
     def signatures(
-        self, model: str, site: str | None = None, timeout_s: float = DEADLINE_S
-    ) -> dict[str, dict[str, int]]:
-        """Return the inputs of every signature of a model: name to the number of TensorFlow's dtype.
+        self, model: str, rest: bool = False, site: str | None = None, timeout_s: float = DEADLINE_S
+    ) -> Signatures:
+        """Return the inputs of every signature of a model: name to the name of TensorFlow's dtype.
 
         Raises:
             PredictError: If nothing answers in time, or there is no such model.
         """
-        transport = self._transports[False]
-        assert isinstance(transport, GrpcTransport)  # noqa: S101 - made so by the constructor
-        found = self._try(
-            lambda address, limit: _Signatures(transport.signatures(address, self._port, model, limit)), site, timeout_s
+        transport = self._transports[rest]
+        found, _, _ = self._ask(
+            lambda address, limit: transport.signatures(address, self._port, model, limit), site, timeout_s
         )
-        return dict(found.outputs)
+        return found
 
-    def _try(self, ask: Any, site: str | None, timeout_s: float) -> Prediction:
-        started = time.monotonic()
-        deadline = started + timeout_s
+    def _ask(
+        self, send: Callable[[str, float], _Answered], site: str | None, timeout_s: float
+    ) -> tuple[_Answered, str, int]:
+        """Send until somebody answers; return the answer, who gave it, and how many were asked."""
+        deadline = time.monotonic() + timeout_s
         attempts, pause = 0, _FIRST_PAUSE_S
-        last: tuple[str, str] = ("UNAVAILABLE", "no address to ask")
+        last = ("UNAVAILABLE", "no address to ask")
         while True:
             try:
                 for address in self._candidates(site):
@@ -161,18 +177,15 @@ class PredictClient:
                         break
                     attempts += 1
                     try:
-                        answer = ask(address, limit)
+                        return send(address, limit), address, attempts
                     except RequestError as error:
                         if error.code not in RETRIABLE:
                             raise PredictError(error.code, error.message, attempts) from None
                         last = (error.code, f"{address}:{self._port}: {error.message}")
                         self._penalise(address)
-                        continue
-                    return Prediction(answer.outputs, answer.site, address, time.monotonic() - started, attempts)
             except ResolutionError as error:
-                last = ("UNAVAILABLE", str(error))
-            remaining = deadline - time.monotonic()
-            if remaining <= pause:
+                raise PredictError("UNAVAILABLE", str(error), attempts) from None
+            if deadline - time.monotonic() <= pause:
                 raise PredictError(*last, attempts)
             time.sleep(pause * self._random.uniform(0.5, 1.0))
             pause = min(2 * pause, _LONGEST_PAUSE_S)
@@ -180,36 +193,52 @@ class PredictClient:
     def _candidates(self, site: str | None) -> Iterator[str]:
         """Yield addresses to ask, each once: unpenalised ones of the name, of the sites, then penalised ones."""
         if site is not None:
-            yield from self._resolver.addresses(f"{site}.{self._resolver.domain}")
+            yield from self._resolver.addresses(self._site_name(site))
             return
         seen: set[str] = set()
         kept: list[str] = []
+        for addresses in self._sources():
+            self._random.shuffle(addresses)
+            for address in addresses:
+                if address in seen:
+                    continue
+                seen.add(address)
+                if self._is_penalised(address):
+                    kept.append(address)
+                else:
+                    yield address
+        with self._lock:
+            kept.sort(key=lambda address: self._penalties.get(address, 0.0))
+        yield from kept
+
+    def _sources(self) -> Iterator[list[str]]:
+        """Yield the addresses of the name, then of each site: the name alone may lead nowhere for a moment."""
         problem: ResolutionError | None = None
         try:
-            answers = self._resolver.addresses()
+            yield self._resolver.addresses()
         except ResolutionError as error:
-            answers, problem = [], error
-        self._random.shuffle(answers)
-        for address in answers:
-            seen.add(address)
-            if self._is_penalised(address):
-                kept.append(address)
-            else:
-                yield address
+            problem = error
         try:
-            for each in self._resolver.shuffled_sites():
-                for address in self._resolver.addresses(each.target) if each.weight else ():
-                    if address in seen:
-                        continue
-                    seen.add(address)
-                    if self._is_penalised(address):
-                        kept.append(address)
-                    else:
-                        yield address
+            sites = self._resolver.shuffled_sites()
         except ResolutionError:
+            # A name without SRV records is served by its A records alone.
             if problem is not None:
                 raise problem from None
-        yield from kept
+            return
+        for each in sites:
+            if each.weight:
+                with contextlib.suppress(ResolutionError):
+                    yield self._resolver.addresses(each.target)
+
+    def _site_name(self, site: str) -> str:
+        domain = self._resolver.domain
+        try:
+            known = [each.name for each in self._resolver.sites()]
+        except ResolutionError:
+            known = []
+        if known and site not in known:
+            raise ResolutionError(f"site: {domain} has no site {site!r}; use one of {', '.join(known)}")
+        return f"{site}.{domain}"
 
     def _penalise(self, address: str) -> None:
         with self._lock:
@@ -220,9 +249,12 @@ class PredictClient:
             return self._penalties.get(address, 0.0) > time.monotonic()
 
 
-@dataclass(frozen=True)
-class _Signatures:
-    """Signatures in the shape of an answer."""
-
-    outputs: dict[str, dict[str, int]]
-    site: str = ""
+def _port(given: int | None, tls: bool) -> int:
+    if given is not None:
+        return given
+    text = os.environ.get("TRICORN_PORT", "")
+    if not text:
+        return _HTTPS_PORT if tls else _HTTP_PORT
+    if not text.isdigit() or not 0 < int(text) < 65536:
+        raise ValueError(f"TRICORN_PORT: must be a port from 1 to 65535 (got {text!r}); set it to the domain's port")
+    return int(text)

@@ -31,6 +31,8 @@ DRAIN_S = 20
 (tensorflow/serving#1853)."""
 GRACE_S = 30
 """Seconds until SIGKILL, the drain included."""
+PROGRESS_DEADLINE_S = 1800
+"""Seconds until a Deployment whose pods do not get ready counts as failed."""
 USER_ID = 1000
 _GPU = "nvidia.com/gpu"
 _MEMORY_STEP_MIB = 256
@@ -211,6 +213,8 @@ def _deployment(spec: ModelServerSpec, config_checksum: str) -> Manifest:
     }
     body: Manifest = {
         "selector": {"matchLabels": spec.selector},
+        # A GPU node that has to be bought first, and a model that has to be loaded, take their time.
+        "progressDeadlineSeconds": PROGRESS_DEADLINE_S,
         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
         "template": {
             "metadata": {"labels": {**spec.labels, **spec.pod_labels}, "annotations": annotations},
@@ -219,7 +223,10 @@ def _deployment(spec: ModelServerSpec, config_checksum: str) -> Manifest:
     }
     if spec.replicas.max == spec.replicas.min:
         body["replicas"] = spec.replicas.min
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": _metadata(spec), "spec": body}
+    metadata = _metadata(spec)
+    # Pulumi goes on while the pods of a deleted version drain; only the namespace's deletion waits for them.
+    metadata["annotations"] = {"pulumi.com/deletionPropagationPolicy": "background"}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": body}
 
 
 def _pod(spec: ModelServerSpec) -> Manifest:

@@ -3,7 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
+from serving.protocol import MODEL_HEADER, SITE_HEADER, health_path, status_path
 from serving.settings_sections import Ingress
+
+__all__ = [
+    "CLASS_NAME",
+    "GATEWAY_NAME",
+    "GATEWAY_NAMESPACE",
+    "container_port",
+    "gateway_objects",
+    "health_path",
+    "model_routes",
+]
 
 Manifest = dict[str, Any]
 GATEWAY_NAMESPACE = "envoy-gateway-system"
@@ -11,23 +22,17 @@ GATEWAY_NAMESPACE = "envoy-gateway-system"
 GATEWAY_NAME = "serving"
 CLASS_NAME = "tricorn"
 CONTROLLER = "gateway.envoyproxy.io/gatewayclass-controller"
-MODEL_HEADER = "x-model"
-"""Metadata by which gRPC callers name the model: its name is inside the message, where no route can see it."""
-SITE_HEADER = "x-served-by"
-"""Response header with the name of the site that answered."""
 GRPC_PORT, HTTP_PORT = 8500, 8501
 MAX_CONNECTION_S = 300
 """Long-lived connections ignore DNS; closing them lets callers follow weights and health."""
+RETRY_BUFFER = "8Mi"
+"""Largest request the gateway can send a second time: Envoy keeps no more of it than a connection's buffer, 32 KiB by
+default, which is less than a photo."""
 _GATEWAY_API = "gateway.networking.k8s.io/v1"
 _ENVOY_API = "gateway.envoyproxy.io/v1alpha1"
 _PREDICTION_SERVICE = "tensorflow.serving.PredictionService"
 _UNPRIVILEGED = 1024
 _PORT_SHIFT = 10_000
-
-
-def health_path(model: str) -> str:
-    """Return the path that answers 200 and `AVAILABLE` while this very site serves the model."""
-    return f"/-/local-health/{model}"
 
 
 def container_port(port: int) -> int:
@@ -83,7 +88,10 @@ def gateway_objects(namespace: str, ingress: Ingress) -> dict[str, Manifest]:
             "metadata": {"name": GATEWAY_NAME, "namespace": namespace},
             "spec": {
                 "targetRefs": [{"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": GATEWAY_NAME}],
-                "connection": {"connectionLimit": {"value": 10_000, "maxConnectionDuration": f"{MAX_CONNECTION_S}s"}},
+                "connection": {
+                    "bufferLimit": RETRY_BUFFER,
+                    "connectionLimit": {"value": 10_000, "maxConnectionDuration": f"{MAX_CONNECTION_S}s"},
+                },
                 # Clouds drop idle connections after 4 minutes at the earliest.
                 "tcpKeepalive": {"probes": 3, "idleTime": "60s", "interval": "20s"},
             },
@@ -127,11 +135,11 @@ def model_routes(
     service = {"method": {"type": "Exact", "service": _PREDICTION_SERVICE}}
     named = {**service, "headers": [{"type": "Exact", "name": MODEL_HEADER, "value": model}]}
     matches = [named, service] if default else [named]
-    rest = {"path": {"type": "RegularExpression", "value": f"/v1/models/{model}(:[a-z]+|/.+)?"}}
+    rest = {"path": {"type": "RegularExpression", "value": rest_pattern(model)}}
     health = {"path": {"type": "Exact", "value": health_path(model)}}
     rewrite = {
         "type": "URLRewrite",
-        "urlRewrite": {"path": {"type": "ReplaceFullPath", "replaceFullPath": f"/v1/models/{model}"}},
+        "urlRewrite": {"path": {"type": "ReplaceFullPath", "replaceFullPath": status_path(model)}},
     }
 
     def route(kind: str, name: str, rule: Manifest) -> Manifest:
@@ -149,15 +157,22 @@ def model_routes(
     health_rule = {
         "matches": [health],
         "filters": [rewrite, answered],
-        "backendRefs": _backends(model, versions, HTTP_PORT),
+        # A canary that is not up must not take the site out of the answers.
+        "backendRefs": _backends(model, {max(versions, key=lambda version: versions[version]): 1}, HTTP_PORT),
         "timeouts": timeouts,
     }
     return {
         "grpc-route": route("GRPCRoute", model, grpc_rule),
         "http-route": route("HTTPRoute", model, http_rule),
         "health-route": route("HTTPRoute", f"{model}-health", health_rule),
-        "traffic-policy": _traffic_policy(model, namespace),
+        "traffic-policy": _traffic_policy(model, namespace, timeouts["request"]),
     }
+
+
+def rest_pattern(model: str) -> str:
+    """Return the regular expression of a model's paths in TensorFlow Serving's REST interface, and of no others."""
+    version = r"(/versions/[0-9]+|/labels/[^/:]+)?"
+    return rf"{status_path(model)}{version}(:(predict|classify|regress)|/metadata)?"
 
 
 def _backends(model: str, versions: Mapping[int, int], port: int) -> list[Manifest]:
@@ -167,10 +182,11 @@ def _backends(model: str, versions: Mapping[int, int], port: int) -> list[Manife
     ]
 
 
-def _traffic_policy(model: str, namespace: str) -> Manifest:
+def _traffic_policy(model: str, namespace: str, timeout: str) -> Manifest:
     """Retry what another pod may answer, and leave alone pods that fail.
 
-    Both are needed: without the passive check retries go to the same dead pod (measured: every request failed).
+    Both are needed: without the passive check retries go to the same dead pod (measured: every request failed). A
+    prediction changes nothing, so that one whose pod died half-way may be asked for again.
     """
     group = "gateway.networking.k8s.io"
     targets = [{"group": group, "kind": kind, "name": model} for kind in ("GRPCRoute", "HTTPRoute")]
@@ -180,9 +196,19 @@ def _traffic_policy(model: str, namespace: str) -> Manifest:
         "metadata": {"name": model, "namespace": namespace},
         "spec": {
             "targetRefs": targets,
+            "timeout": {"http": {"requestTimeout": timeout}},
             "retry": {
                 "numRetries": 2,
-                "retryOn": {"triggers": ["connect-failure", "unavailable", "resource-exhausted"]},
+                "retryOn": {
+                    "triggers": [
+                        "connect-failure",
+                        "reset",
+                        "unavailable",
+                        "resource-exhausted",
+                        "retriable-status-codes",
+                    ],
+                    "httpStatusCodes": [503],
+                },
                 "perRetry": {"backOff": {"baseInterval": "20ms", "maxInterval": "200ms"}},
             },
             "healthCheck": {

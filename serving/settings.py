@@ -121,12 +121,15 @@ class Settings(Block):
 
 
 class SettingsError(ValueError):
-    """Settings that break a rule; the message has one line per mistake, each beginning with its path."""
+    """Settings that break a rule.
+
+    Attributes:
+        problems: One line per mistake, `path: rule (got value); fix`; the message is these lines.
+    """
 
     def __init__(self, problems: tuple[str, ...]) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
-        """One line per mistake: `path: rule (got value); fix`."""
 
 
 def parse_settings(raw: object) -> Settings:

@@ -50,8 +50,13 @@ def _site_problems(sites: Mapping[Any, Any]) -> Iterator[str]:
 
 
 def _dns_problems(sites: Mapping[Any, Any], dns: Mapping[Any, Any]) -> Iterator[str]:
-    clouds = {_mapping(site).get("cloud") for site in sites.values()}
-    if clouds and clouds <= {"azure"} and dns.get("route53") is None and dns.get("cloudDns") is None:
+    clouds = [_mapping(site).get("cloud") for site in sites.values()]
+    if (
+        clouds
+        and all(cloud == "azure" for cloud in clouds)
+        and dns.get("route53") is None
+        and dns.get("cloudDns") is None
+    ):
         yield (
             "dns: must name who answers for the domain when no site is on AWS or Google Cloud (got none); "
             "add route53: {} or cloudDns: {project: <id>}"
@@ -82,7 +87,7 @@ def _model_problems(name: str, model: object, sites: Mapping[Any, Any], pools: M
         )
     wanted = canary.get("sites")
     for position, site in enumerate(wanted if isinstance(wanted, list | tuple) else ()):
-        if isinstance(site, str) and site not in sites:
+        if sites and isinstance(site, str) and site not in sites:
             yield (
                 f"{path}.canary.sites.{position}: must be a name under sites (got {site!r}); "
                 f"use one of {', '.join(map(str, sites))}"
@@ -92,7 +97,8 @@ def _model_problems(name: str, model: object, sites: Mapping[Any, Any], pools: M
 def _bounds(path: str, section: object, default_min: int, default_max: int | None) -> Iterator[str]:
     fields = _mapping(section)
     low, high = fields.get("min", default_min), fields.get("max", default_max)
-    if type(low) is int and type(high) is int and low > high:
+    # Values out of their own range have a line of their own.
+    if type(low) is int and type(high) is int and low > high >= 1:
         yield f"{path}: min must not be above max (got min {low}, max {high}); lower min or raise max"
 
 

@@ -102,7 +102,7 @@ class ProviderClient:
 @contextlib.contextmanager
 def plugin(run: Path) -> Iterator[ProviderClient]:
     """Start the plugin as the engine does and yield a client of it; it must end when its input does."""
-    program = ROOT / "localcloud" / "bin" / "pulumi-resource-kubernetes"
+    program = ROOT / "localcloud" / "plugins" / "pulumi-resource-kubernetes"
     environment = {**os.environ, "TRICORN_LOCAL": str(run), "PULUMI_PYTHON_CMD": str(ROOT / ".venv/bin/python")}
     process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, cwd=run)
     try:

@@ -8,6 +8,7 @@ import datetime
 import json
 import logging
 import subprocess
+import urllib.parse
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ class ClusterGateways:
         self._ctx = ctx
         self._cluster = cluster
         self._changed = asyncio.Event()
-        self._directory = ctx.paths.gateway(ctx.cloud, cluster.id)
+        self._directory = ctx.paths.gateway(ctx.cloud, urllib.parse.quote(cluster.id, safe=""))
         self._envoys: dict[tuple[str, str], subprocess.Popen[bytes]] = {}
         self._translated_from = ""
         self._translation = Translation()

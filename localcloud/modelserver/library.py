@@ -94,7 +94,6 @@ _SHORT = {
     "TF_Dim": (ctypes.c_int64, [_pointer, ctypes.c_int]),
     "TF_StringInit": (None, [_pointer]),
     "TF_StringCopy": (None, [_pointer, _text, _size]),
-    "TF_StringDealloc": (None, [_pointer]),
     "TF_StringGetDataPointer": (_pointer, [_pointer]),
     "TF_StringGetSize": (_size, [_pointer]),
 }
@@ -163,8 +162,6 @@ class InputTensor:
 
     def __init__(self, dtype: int, parts: list[Array], padding: int = 0) -> None:
         tf = library()
-        self._dtype = dtype
-        self._strings: range | None = None
         first = parts[0]
         shape = list(first.shape)
         if shape:
@@ -177,7 +174,7 @@ class InputTensor:
             raise ServingError(Code.RESOURCE_EXHAUSTED, f"no memory for an input tensor of {size} bytes")
         address = tf.TF_TensorData(self.handle)
         if dtype == STRING:
-            self._write_strings(address, count, parts, padding)
+            _write_strings(address, parts, padding)
         elif size:
             memory = memoryview((ctypes.c_char * size).from_address(address)).cast("B")
             target = np.frombuffer(memory, NUMPY_TYPES[dtype]).reshape(shape)
@@ -191,23 +188,20 @@ class InputTensor:
             if padding:
                 target[row:] = parts[-1][0]
 
-    def _write_strings(self, address: int, count: int, parts: list[Array], padding: int) -> None:
-        tf = library()
-        values = [value for part in parts for value in part.ravel().tolist()]
-        if padding:
-            values += np.atleast_1d(parts[-1][0]).ravel().tolist() * padding
-        self._strings = range(address, address + count * _TSTRING_BYTES, _TSTRING_BYTES)
-        for place, value in zip(self._strings, values, strict=True):
-            tf.TF_StringInit(place)
-            tf.TF_StringCopy(place, value, len(value))
-
     def release(self) -> None:
-        """Free the tensor. Strings are freed one by one: TF_DeleteTensor forgets those of a tensor made here."""
-        tf = library()
-        for place in self._strings or ():
-            tf.TF_StringDealloc(place)
-        self._strings = None
-        tf.TF_DeleteTensor(self.handle)
+        """Free the tensor, its strings included."""
+        library().TF_DeleteTensor(self.handle)
+
+
+def _write_strings(address: int, parts: list[Array], padding: int) -> None:
+    tf = library()
+    values = [value for part in parts for value in part.ravel().tolist()]
+    if padding:
+        values += np.atleast_1d(parts[-1][0]).ravel().tolist() * padding
+    for position, value in enumerate(values):
+        place = address + position * _TSTRING_BYTES
+        tf.TF_StringInit(place)
+        tf.TF_StringCopy(place, value, len(value))
 
 
 def take_tensor(handle: int) -> Array:

@@ -16,7 +16,7 @@ import re
 import sys
 import tempfile
 import typing
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,9 @@ class _Types:
             if issubclass(annotation, pulumi.Asset | pulumi.Archive):
                 return "asset"
             if _types.is_input_type(annotation):
-                return {"object": self._object(annotation)}
+                return {"object": self._object(annotation, self.properties)}
+            if _types.is_output_type(annotation):
+                return {"object": self._object(annotation, self._output_properties)}
         return "any"
 
     def _union(self, parts: Sequence[Any]) -> Any:
@@ -81,12 +83,15 @@ class _Types:
             return "string"
         return {"any_of": found} if found else "any"
 
-    def _object(self, cls: type) -> str:
+    def _object(self, cls: type, properties: Callable[[type], dict[str, Any]]) -> str:
         name = f"{cls.__module__}.{cls.__qualname__}"
         if name not in self.objects:
             self.objects[name] = {}  # types may contain themselves
-            self.objects[name] = self.properties(cls)
+            self.objects[name] = properties(cls)
         return name
+
+    def _output_properties(self, cls: type) -> dict[str, Any]:
+        return {name: {"type": self.describe(each)} for name, each in _types.output_type_types(cls).items()}
 
     def properties(self, cls: type) -> dict[str, Any]:
         parameters = inspect.signature(cls.__init__).parameters  # type: ignore[misc]  # generated classes take keywords
@@ -102,14 +107,15 @@ class _Types:
 
 
 def schema(module: str, name: str) -> dict[str, Any]:
-    """Return the input properties, object types and output names of a resource class."""
+    """Return the input properties, object types and output types of a resource class."""
     resource = getattr(importlib.import_module(module), name)
     implementation = importlib.import_module(resource.__module__)
     # Where an object type has the name of the resource, the arguments of the resource are called InitArgs.
     arguments = getattr(implementation, f"{name}InitArgs", None) or getattr(implementation, f"{name}Args")
     types = _Types()
     inputs = types.properties(arguments)
-    return {"inputs": inputs, "objects": types.objects, "outputs": sorted(_types.resource_types(resource))}
+    outputs = {name: types.describe(each) for name, each in sorted(_types.resource_types(resource).items())}
+    return {"inputs": inputs, "objects": types.objects, "outputs": outputs}
 
 
 def write(directory: Path, token: str, content: object) -> None:

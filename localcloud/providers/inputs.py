@@ -1,4 +1,4 @@
-"""Checking a resource's inputs against the types of its Pulumi SDK.
+"""Checking a resource's inputs, and shaping its outputs, by the types of its Pulumi SDK.
 
 The types are derived once per SDK version by `derive` and cached as JSON, so that a provider process never imports an
 SDK. Checked are: unknown properties, missing required ones, and values of the wrong kind.
@@ -19,7 +19,7 @@ from localcloud.paths import project_directory
 from localcloud.providers.wire import UNKNOWN, is_asset
 from localcloud.store import JsonDict
 
-_FORMAT = 1
+_FORMAT = 2
 Problem = tuple[str, str]
 Schema = JsonDict
 
@@ -92,6 +92,42 @@ def _object_problems(objects: JsonDict, properties: JsonDict, value: JsonDict, p
     for key, described in properties.items():
         if described["required"] and value.get(key) is None:
             yield (f"{path}.{key}" if path else key), "is required but was not given"
+
+
+def shaped(schema: Schema, outputs: JsonDict, placeholder: str | None) -> JsonDict:
+    """Return outputs in which nothing has another shape than the SDK expects, which would end the program.
+
+    Some properties are a list where a program sets them and a map where the API returns them. Such a value becomes
+    `placeholder`, or is left out when that is None.
+    """
+    described = {key: {"type": type_} for key, type_ in schema["outputs"].items()}
+    return _shaped_object(schema["objects"], described, outputs, placeholder)
+
+
+def _shaped_object(objects: JsonDict, properties: JsonDict, value: JsonDict, placeholder: str | None) -> JsonDict:
+    found = {}
+    for key, item in value.items():
+        shape = properties[key]["type"] if key in properties else "any"
+        fitting = _shaped(objects, shape, item, placeholder)
+        if fitting is not None:
+            found[key] = fitting
+    return found
+
+
+def _shaped(objects: JsonDict, type_: Any, value: Any, placeholder: str | None) -> Any:
+    if value == UNKNOWN or type_ in ("any", "asset") or (isinstance(type_, dict) and "any_of" in type_):
+        return value
+    if isinstance(type_, dict) and "list" in type_:
+        if isinstance(value, list):
+            return [_shaped(objects, type_["list"], item, placeholder) for item in value]
+        return placeholder
+    if isinstance(type_, dict) and ("map" in type_ or "object" in type_):
+        if not isinstance(value, dict):
+            return placeholder
+        if "map" in type_:
+            return {key: _shaped(objects, type_["map"], item, placeholder) for key, item in value.items()}
+        return _shaped_object(objects, objects[type_["object"]], value, placeholder)
+    return placeholder if isinstance(value, dict | list) else value
 
 
 def _value_problems(objects: JsonDict, type_: Any, value: Any, path: str) -> Iterator[Problem]:

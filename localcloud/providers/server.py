@@ -19,7 +19,7 @@ from google.protobuf import empty_pb2
 from localcloud.paths import RunPaths
 from localcloud.providers import rules
 from localcloud.providers.calls import ApiError, Call, Incomplete, Kind, Vendor, answers, no_answer
-from localcloud.providers.inputs import Schema, Schemas, problems
+from localcloud.providers.inputs import Schema, Schemas, problems, shaped
 from localcloud.providers.kubernetes.protocol import (
     plugin_pb2,
     provider_pb2,
@@ -179,10 +179,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         """Make a resource; in a preview say what it would look like."""
         call, inputs = self._call(request), to_plain(request.properties)
         if request.preview:
-            schema = self._schema(call.type)
             known = {**self.vendor.common(call, inputs), **_visible(inputs)}
-            outputs = {**dict.fromkeys(schema["outputs"], UNKNOWN), **known}
-            return provider_pb2.CreateResponse(properties=to_struct(outputs))
+            outputs = {**dict.fromkeys(self._schema(call.type)["outputs"], UNKNOWN), **known}
+            return provider_pb2.CreateResponse(properties=self._shaped(call.type, outputs, UNKNOWN))
         fault = self._begin(call, "create")
         kind = self._kind(call.type)
         id_, more = kind.create(call, inputs)
@@ -192,7 +191,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         self._store.put_resource(row)
         self._store.event(call.cloud, "create", call.type, id_, call.name)
         row = self._settle(call, kind, row, fault)
-        return provider_pb2.CreateResponse(id=id_, properties=to_struct(row.outputs))
+        return provider_pb2.CreateResponse(id=id_, properties=self._shaped(call.type, row.outputs))
 
     @_answered
     def Read(self, request: Any, context: grpc.ServicerContext) -> Any:
@@ -202,7 +201,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         row = call.row(call.type, request.id)
         if row is None:
             return provider_pb2.ReadResponse()
-        return provider_pb2.ReadResponse(id=row.id, properties=to_struct(row.outputs), inputs=to_struct(row.inputs))
+        return provider_pb2.ReadResponse(
+            id=row.id, properties=self._shaped(call.type, row.outputs), inputs=to_struct(row.inputs)
+        )
 
     @_answered
     def Update(self, request: Any, context: grpc.ServicerContext) -> Any:
@@ -210,7 +211,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         call, news = self._call(request), to_plain(request.news)
         old_inputs, olds = to_plain(request.old_inputs), to_plain(request.olds)
         if request.preview:
-            return provider_pb2.UpdateResponse(properties=to_struct(_merged(olds, old_inputs, _visible(news))))
+            outputs = _merged(olds, old_inputs, _visible(news))
+            return provider_pb2.UpdateResponse(properties=self._shaped(call.type, outputs, UNKNOWN))
         fault = self._begin(call, "update")
         row = call.require(call.type, request.id, f"NotFound: {call.type} {request.id} does not exist")
         kind = self._kind(call.type)
@@ -220,7 +222,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         self._store.put_resource(row)
         self._store.event(call.cloud, "update", call.type, row.id, call.name)
         row = self._settle(call, kind, row, fault)
-        return provider_pb2.UpdateResponse(properties=to_struct(row.outputs))
+        return provider_pb2.UpdateResponse(properties=self._shaped(call.type, row.outputs))
 
     @_answered
     def Delete(self, request: Any, context: grpc.ServicerContext) -> Any:
@@ -263,6 +265,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         if found is None:
             raise ApiError(f"the Pulumi SDK {self.vendor.distribution} has no resource {token}", "UNIMPLEMENTED")
         return found
+
+    def _shaped(self, token: str, outputs: JsonDict, placeholder: str | None = None) -> Any:
+        return to_struct(shaped(self._schema(token), outputs, placeholder))
 
     def _kind(self, token: str) -> Kind:
         return self.vendor.kinds.get(token) or Kind(self.vendor.generic)

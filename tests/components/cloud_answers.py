@@ -110,7 +110,6 @@ COMPUTED: dict[str, Any] = {
     "azure-native:containerservice:ManagedCluster": _arm(
         "Microsoft.ContainerService",
         "managedClusters",
-        fqdn=lambda n: f"{n}.hcp.eastus.azmk8s.io",
         oidcIssuerProfile={"enabled": True, "issuerURL": "https://eastus.oic.prod-aks.azure.com/tenant/cluster/"},
         identityProfile={"kubeletidentity": {"objectId": "kubelet-object-id"}},
     ),
@@ -131,3 +130,10 @@ COMPUTED: dict[str, Any] = {
     "kubernetes:helm.sh/v3:Release": lambda name, inputs: {"name": f"{name}-x1", "status": {"status": "deployed"}},
 }
 """Computed outputs by type token; `id` is the resource's id."""
+
+RESHAPED: dict[str, Mapping[str, Any]] = {
+    "azure-native:containerservice:ManagedCluster": {
+        "identity": {"type": "UserAssigned", "userAssignedIdentities": {}}
+    },
+}
+"""Outputs by type token that share a name with an input but not its shape, so that the input cannot stand for them."""

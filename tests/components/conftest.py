@@ -9,13 +9,13 @@
     def test_every_child_gets_the_callers_provider(run, preview):
         def build():
             mine = aws.Provider("mine", region="us-east-1")
-            return EksAddress("a", EksAddressArgs(zones=["us-east-1a"]), pulumi.ResourceOptions(provider=mine)).addresses
+            EksAddress("a", EksAddressArgs(zones=["us-east-1a"]), pulumi.ResourceOptions(provider=mine))
         recording = run(build, preview=preview)
         assert {row.provider for row in recording.children()} == {"mine"}
 
-A Row has type, name, parent, provider, protect, aliases, ignore_changes, depends_on and inputs (camelCase; `<unknown>` where a
-value is not known). The same URN twice, or a function call without a listed answer, fails the test. Computed outputs of
-the types in use are in cloud_answers.py; everything else a component reads is None, as in a mock, so declare it.
+A Row has type, name, parent, provider, protect, aliases, ignore_changes, depends_on and inputs (camelCase; `<unknown>`
+where a value is not known). The same URN twice, or a function call without a listed answer, fails the test. Computed
+outputs of the types in use are in cloud_answers.py; anything else a component reads is None, so declare it.
 """
 
 from __future__ import annotations
@@ -36,6 +36,12 @@ SNAPSHOTS = Path(__file__).with_name("snapshots")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add `--update-golden`."""
     parser.addoption("--update-golden", action="store_true", help="write the snapshots instead of comparing with them")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Importing a module of an SDK warns about every deprecated class in it, used or not."""
+    for sdk in ("pulumi_aws", "pulumi_gcp"):
+        config.addinivalue_line("filterwarnings", f"ignore:.*has been deprecated in favor of:DeprecationWarning:{sdk}")
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +73,9 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, harness.Recording],
             return
         assert path.exists(), f"{path.name} is missing; write it with: pytest tests/components --update-golden"
         old = path.read_text()
-        diff = "\n".join(difflib.unified_diff(old.splitlines(), text.splitlines(), "committed", "now", lineterm="", n=6))
+        diff = "\n".join(
+            difflib.unified_diff(old.splitlines(), text.splitlines(), "committed", "now", lineterm="", n=6)
+        )
         assert old == text, f"{path.name} changed; read the difference as a plan, then --update-golden\n{diff}"
 
     return compare

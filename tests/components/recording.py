@@ -1,6 +1,6 @@
 """Runs a component without an engine or a cloud and records every resource it registers.
 
-`run(build)` is the whole interface; the fixtures in conftest.py hand it out. What it can show is wiring: which resources, inputs,
+`run(build)` is the whole interface; the fixtures in conftest.py hand it out. It shows wiring: which resources, inputs,
 parents, providers and options a component declares. Whether a cloud accepts them is for other layers.
 """
 
@@ -63,6 +63,8 @@ class Recording:
 
     rows: list[Row] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
+    outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Registered outputs of components by URN, named as in Python."""
     value: Any = UNKNOWN
     """What the program returned, Outputs resolved; `UNKNOWN` when a part of it is."""
 
@@ -102,11 +104,12 @@ class RecordingMocks(mocks.Mocks):
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         """In a preview nothing is computed: the SDK makes every other output unknown."""
+        echoed = {**args.inputs, **cloud_answers.RESHAPED.get(args.typ, {})}
         if self._preview or not args.custom:
-            return None, dict(args.inputs)
+            return None, echoed
         computed = dict(self._outputs.get(args.typ, lambda name, inputs: {})(args.name, args.inputs))
         identifier = computed.pop("id", f"{args.name}-id")
-        return identifier, {**args.inputs, **computed}
+        return identifier, {**echoed, **computed}
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
         """Give the listed answer.
@@ -155,13 +158,18 @@ class RecordingMonitor(mocks.MockMonitor):
                     depends_on=frozenset(request.dependencies),
                 )
             )
-        return super().RegisterResource(request)
+        return super().RegisterResource(request)  # type: ignore[no-untyped-call]  # the stock monitor has no annotations
+
+    def RegisterResourceOutputs(self, request: Any) -> Any:
+        """Record the outputs of a component."""
+        self._recording.outputs[request.urn] = _plain(json_format.MessageToDict(request.outputs))
+        return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]  # the stock monitor has no annotations
 
     def Invoke(self, request: Any) -> Any:
         """Record the call, then answer it."""
         args = _plain(json_format.MessageToDict(request.args))
         self._recording.calls.append(Call(request.tok, args, _provider_name(request.provider)))
-        return super().Invoke(request)
+        return super().Invoke(request)  # type: ignore[no-untyped-call]  # the stock monitor has no annotations
 
 
 def run(
@@ -196,7 +204,7 @@ def run(
     def keep(value: Any) -> None:
         recording.value = value
 
-    @pulumi.runtime.test
+    @pulumi.runtime.test  # type: ignore[untyped-decorator]  # it has no annotations
     def program() -> pulumi.Output[None]:
         return pulumi.Output.from_input(build()).apply(keep)
 

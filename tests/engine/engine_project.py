@@ -8,6 +8,8 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
+
 import toolchain
 from localcloud.addresses import ENDPOINT_HTTP_PORT, endpoint_address
 from localcloud.paths import RunPaths
@@ -29,7 +31,11 @@ class Alive:
             def log_message(self, *arguments):
                 pass
 
-        self._server = http.server.ThreadingHTTPServer((endpoint_address(cloud), ENDPOINT_HTTP_PORT), Handler)
+        address = (endpoint_address(cloud), ENDPOINT_HTTP_PORT)
+        try:
+            self._server = http.server.ThreadingHTTPServer(address, Handler)
+        except OSError as error:
+            pytest.fail(f"{address[0]}:{address[1]} cannot be had ({error}); end a local run with `make down` first")
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
 
@@ -65,7 +71,7 @@ class Project:
         (self.directory / "__main__.py").write_text(program)
         self.environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("PULUMI_")},
-            "PATH": os.pathsep.join([str(ROOT / "localcloud" / "bin"), str(Path(toolchain.find("pulumi")).parent),
+            "PATH": os.pathsep.join([str(ROOT / "localcloud" / "plugins"), str(Path(toolchain.find("pulumi")).parent),
                                      os.environ["PATH"]]),
             "TRICORN_LOCAL": str(self.paths.root),
             "PULUMI_BACKEND_URL": f"file://{directory / 'backend'}",

@@ -15,10 +15,18 @@ import numpy as np
 import pytest
 
 from localcloud.modelserver.tensors import from_proto, to_proto
-from localcloud.processes import die_with_parent
 from serving.protos import predict_pb2, prediction_service_pb2_grpc
 
 ROOT = Path(__file__).resolve().parents[2]
+
+# As `-m localcloud.modelserver`, and ended with an aborted test run: it ignores SIGTERM. The kernel is asked after the
+# start, because a fork that runs Python code is not safe beside gRPC's threads.
+STARTER = """
+import runpy
+from localcloud.processes import die_with_parent
+die_with_parent()
+runpy.run_module("localcloud.modelserver", run_name="__main__", alter_sys=True)
+"""
 
 
 def free_port():
@@ -33,7 +41,7 @@ class RunningServer:
     def __init__(self, log, flags, environment=None):
         self.port, self.rest_port = free_port(), free_port()
         self.log = log
-        command = [sys.executable, "-m", "localcloud.modelserver", f"--port={self.port}"]
+        command = [sys.executable, "-c", STARTER, f"--port={self.port}"]
         command += [f"--rest_api_port={self.rest_port}", "--tensorflow_intra_op_parallelism=1", *flags]
         command += ["--tensorflow_inter_op_parallelism=2", "--load_retry_interval_micros=50000"]
         with log.open("w") as output:
@@ -43,7 +51,6 @@ class RunningServer:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **(environment or {})},
-                preexec_fn=die_with_parent,  # it ignores SIGTERM, so nothing else would end it with an aborted test run
             )
         self.channel = grpc.insecure_channel(f"127.0.0.1:{self.port}")
         self.stub = prediction_service_pb2_grpc.PredictionServiceStub(self.channel)

@@ -79,11 +79,20 @@ def test_warmup_can_be_switched_off(start):
 
 
 @pytest.mark.parametrize(
-    ("lost", "says"),
-    [("saved_model.pb", "NOT_FOUND: Could not find SavedModel"), ("variables/variables.index", "variables")],
+    ("file", "content", "says"),
+    [
+        ("saved_model.pb", None, "NOT_FOUND: Could not find SavedModel"),
+        ("saved_model.pb", b"no model", "OUT_OF_RANGE: Read less bytes than requested"),
+        ("variables/variables.data-00000-of-00001", b"", "OUT_OF_RANGE: Read less bytes than requested"),
+    ],
 )
-def test_what_the_loader_refuses_ends_the_process_with_its_reason(start, lost, says):
-    with start(prepare=lambda base: (base / "1" / lost).unlink()) as server:
+def test_what_the_loader_refuses_ends_the_process_with_its_reason(start, file, content, says):
+    def damage(base):
+        (base / "1" / file).unlink()
+        if content is not None:
+            (base / "1" / file).write_bytes(content)
+
+    with start(prepare=damage) as server:
         assert server.wait_end() == 255
         assert "{{name: toy version: 1} due to error: " in server.text()
         assert says in server.text()

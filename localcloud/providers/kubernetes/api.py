@@ -20,6 +20,7 @@ _APPLY = "application/apply-patch+yaml"
 _CONNECT_TIMEOUT_S = 3.0
 _READ_TIMEOUT_S = 30.0
 _ATTEMPTS = 4
+_BACKOFF_S = 0.25
 _PROBE_REMEMBERED_S = 5.0
 _CONNECTIONS = 16
 
@@ -112,7 +113,7 @@ class Api:
         renew = False
         for attempt in range(attempts):
             if attempt:
-                time.sleep(0.25 * 2**attempt)
+                time.sleep(_BACKOFF_S * 2**attempt)
             try:
                 headers = {
                     "Authorization": f"Bearer {self._credentials.token(renew=renew)}",

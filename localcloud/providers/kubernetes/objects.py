@@ -10,6 +10,7 @@ from localcloud.providers.kubernetes.values import UNKNOWN, Properties, Unknown,
 
 AUTONAMED = "pulumi.com/autonamed"
 SKIP_AWAIT = "pulumi.com/skipAwait"
+PROPAGATION = "pulumi.com/deletionPropagationPolicy"
 TIMEOUT = "pulumi.com/timeoutSeconds"
 _SUFFIX_DIGITS = 7
 _LONGEST_NAME = 63

@@ -12,6 +12,7 @@ from typing import Any
 from localcloud.providers.kubernetes.api import Api, ApiError, KindNotServed, ResourceInfo, Unreachable
 from localcloud.providers.kubernetes.objects import (
     AUTONAMED,
+    PROPAGATION,
     SKIP_AWAIT,
     TIMEOUT,
     annotation,
@@ -25,6 +26,7 @@ from localcloud.providers.kubernetes.values import UNKNOWN, Properties, Secret, 
 _KIND_PATIENCE_S = 15.0
 _SERVED_PATIENCE_S = 5.0
 _RETRY_S = 0.25
+_MORE_READS = 5
 _OWNERS = {"CronJob", "DaemonSet", "Deployment", "Job", "ReplicaSet", "StatefulSet"}
 _SERVER_SET = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid")
 
@@ -127,8 +129,8 @@ class Objects:
     def read(self, id_: str, inputs: Properties, state: Properties) -> tuple[Properties, Properties] | None:
         """Return an object's inputs and outputs as they are in the cluster, None if it is gone.
 
-        The inputs stay as they were unless somebody changed what they say; without inputs, as on import, they are
-        the whole object.
+        The inputs stay as they were when applying them again would change nothing, whatever way the server writes
+        them. Without inputs, as on import, they are the whole object.
         """
         known = inputs or state
         if "apiVersion" not in known or "kind" not in known:
@@ -138,12 +140,19 @@ class Objects:
         except KindNotServed:
             return None
         live = self._api.get(info, *split_id(id_))
-        if live is None:
-            return None
-        if not inputs:
-            return _written(live), outputs_of(live, state)
-        seen = inputs if self._unchanged(inputs, live) else mark_like(_seen(inputs, live), inputs)
-        return seen, outputs_of(live, inputs)
+        if live is None or not inputs:
+            return None if live is None else (_written(live), outputs_of(live, state))
+        applied = self._would_be(inputs)
+        for _ in range(_MORE_READS):
+            if applied is None or applied["metadata"].get("resourceVersion") == live["metadata"].get("resourceVersion"):
+                break
+            # A controller has changed the object in between, so that the two cannot be compared.
+            live = self._api.get(info, *split_id(id_))
+            if live is None:
+                return None
+            applied = self._would_be(inputs)
+        same = applied is not None and _written(applied) == _written(live)
+        return inputs if same else mark_like(_seen(inputs, live), inputs), outputs_of(live, inputs)
 
     def delete(self, id_: str, state: Properties, request: Request) -> None:
         """Delete an object with all it owns and wait until it is gone; it may be gone already.
@@ -161,7 +170,9 @@ class Objects:
         if live is None or (isinstance(uid, str) and live["metadata"]["uid"] != uid):
             return  # gone, or another object took its name
         # Foreground deletion costs a round of the garbage collector, so only what owns others pays for it.
-        policy = "Foreground" if live["kind"] in _OWNERS else "Background"
+        policy = annotation(live, PROPAGATION).capitalize() or (
+            "Foreground" if live["kind"] in _OWNERS else "Background"
+        )
         options = {"propagationPolicy": policy, "preconditions": {"uid": live["metadata"]["uid"]}}
         try:
             self._api.request("DELETE", info.path(namespace, name), body=options)
@@ -222,13 +233,12 @@ class Objects:
         except (ApiError, Unreachable) as error:
             raise Incomplete(object_id(live), outputs_of(live, inputs), [str(error)]) from None
 
-    def _unchanged(self, inputs: Properties, live: Properties) -> bool:
-        """Return whether applying the inputs again would change nothing, whatever way the server writes them."""
+    def _would_be(self, inputs: Properties) -> Properties | None:
+        """Return the object as it would be after applying the inputs again; None if that would be refused."""
         try:
-            applied = self._apply(inputs, force=True, dry_run=True)
+            return self._apply(inputs, force=True, dry_run=True)
         except (ApiError, KindNotServed):
-            return False
-        return _written(applied) == _written(live)
+            return None
 
 
 def _missing_namespace(error: ApiError) -> bool:

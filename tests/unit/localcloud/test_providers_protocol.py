@@ -93,6 +93,18 @@ def test_types_are_derived_once_and_cached_whole(tmp_path, monkeypatch):
     assert "cidrBlock" in inputs.Schemas("pulumi_aws", "7", []).find(VPC)["inputs"]
 
 
+def test_an_output_of_another_shape_than_the_sdk_expects_does_not_reach_it():
+    schema = {
+        "objects": {"Identity": {"assigned": {"type": {"map": "string"}}, "type": {"type": "string"}}},
+        "outputs": {"identity": {"object": "Identity"}, "zones": {"list": "string"}, "name": "string"},
+    }
+    given = {"identity": {"assigned": ["id"], "type": "User"}, "zones": ["1"], "name": {"a": 1}, "other": [1]}
+    preview = inputs.shaped(schema, given, UNKNOWN)
+    assert preview["identity"] == {"assigned": UNKNOWN, "type": "User"}
+    assert preview["name"] == UNKNOWN
+    assert inputs.shaped(schema, given, None) == {"identity": {"type": "User"}, "zones": ["1"], "other": [1]}
+
+
 # -- diff
 
 
@@ -309,7 +321,7 @@ def test_a_provider_refuses_to_start_outside_a_local_run(package, tmp_path):
     environment = {key: value for key, value in os.environ.items() if key != "TRICORN_LOCAL"}
     for extra in ({}, {"TRICORN_LOCAL": str(tmp_path)}):
         done = subprocess.run(
-            [ROOT / "localcloud" / "bin" / f"pulumi-resource-{package}", "127.0.0.1:1"],
+            [ROOT / "localcloud" / "plugins" / f"pulumi-resource-{package}", "127.0.0.1:1"],
             env={**environment, **extra, "PULUMI_PYTHON_CMD": sys.executable},
             capture_output=True, text=True, timeout=20,
         )  # fmt: skip
@@ -323,7 +335,7 @@ def test_a_provider_refuses_to_start_outside_a_local_run(package, tmp_path):
 def test_a_provider_process_starts_fast_and_ends_at_once(aws, how):
     environment = {**os.environ, "TRICORN_LOCAL": str(aws.paths.root), "PULUMI_PYTHON_CMD": sys.executable}
     process = subprocess.Popen(
-        [ROOT / "localcloud" / "bin" / "pulumi-resource-aws", "127.0.0.1:1"],
+        [ROOT / "localcloud" / "plugins" / "pulumi-resource-aws", "127.0.0.1:1"],
         env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:

@@ -109,7 +109,8 @@ def test_an_old_go_is_refused(world):
 
 
 def test_a_failing_network_keeps_what_is_built_and_hides_addresses(world):
-    fail = 'case "$*" in *rclone*) echo "go: x@v1: Get \\"https://proxy.example/x\\": dial tcp: i/o timeout" >&2; exit 1;; esac'
+    message = 'go: x@v1: Get \\"https://proxy.example/x\\": dial tcp: i/o timeout'
+    fail = f'case "$*" in *rclone*) echo "{message}" >&2; exit 1;; esac'
     world.go(step=fail)
     done = world.run()
     assert done.returncode == 1
@@ -149,7 +150,7 @@ def test_ctrl_c_ends_the_build_and_leaves_nothing_half_done(world):
     assert "Traceback" not in errors
     first = pins.TOOLS[0]
     assert not built(first).exists()
-    assert [p for p in built(first).parent.iterdir()] == []
+    assert list(built(first).parent.iterdir()) == []
     with pytest.raises(toolchain.ToolchainError, match="make tools"):
         toolchain.find(first.name)
 

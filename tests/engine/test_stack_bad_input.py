@@ -1,0 +1,135 @@
+"""Mistakes in a stack's settings are refused by the program before anything is created, in words a person can use."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from localcloud import lifecycle
+from localcloud.environment import variables
+from localcloud.paths import RunPaths
+
+pytestmark = pytest.mark.engine
+ROOT = Path(__file__).resolve().parents[2]
+BUNDLES = ROOT / "build" / "bundles" / "scenes"
+
+
+class Stack:
+    """The project's own stack `local` on clouds that are not running: nothing can be created by accident."""
+
+    def __init__(self, root: Path) -> None:
+        paths = RunPaths(root)
+        os.environ["TRICORN_LOCAL"] = str(root)
+        try:
+            lifecycle.create_run(paths)
+            self.environment = {**os.environ, **variables(paths)}
+        finally:
+            del os.environ["TRICORN_LOCAL"]
+        self._config = root / "Pulumi.trial.yaml"
+        self._run("stack", "init", "local")
+
+    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["pulumi", *arguments, "--non-interactive", "--color=never"], cwd=ROOT, env=self.environment,
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+
+    def preview(self, change) -> subprocess.CompletedProcess[str]:
+        document = yaml.safe_load((ROOT / "Pulumi.local.yaml").read_text())
+        change(document["config"]["tricorn:settings"])
+        self._config.write_text(yaml.safe_dump(document))
+        return self._run("preview", "--stack", "local", "--config-file", str(self._config))
+
+    def resources(self) -> list[dict]:
+        deployment = json.loads(self._run("stack", "export", "--stack", "local").stdout)["deployment"]
+        return deployment.get("resources") or []
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory):
+    return Stack(tmp_path_factory.mktemp("stack") / "run")
+
+
+def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    text = done.stdout + done.stderr
+    assert done.returncode != 0, text
+    for word in words:
+        assert word in text, text
+    assert "Traceback" not in text, text
+
+
+def unknown_key(settings):
+    settings["sites"]["aws"]["wieght"] = 3
+
+
+def wrong_type(settings):
+    settings["ingress"]["port"] = "8080"
+
+
+def unknown_gpu(settings):
+    settings["pools"]["t4"]["gpu"] = "T5-class"
+
+
+def blackwell(settings):
+    settings["pools"]["t4"]["gpu"] = "B200"
+
+
+def gpu_that_a_cloud_lacks(settings):
+    settings["pools"]["t4"]["gpu"] = "L4-class"
+
+
+def missing_field(settings):
+    del settings["sites"]["gcp"]["project"]
+
+
+def missing_bundle(settings):
+    settings["models"]["scenes"]["bundle"] = "build/bundles/nothing"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (unknown_key, ("settings.sites.aws.wieght", "weight")),
+        (wrong_type, ("settings.ingress.port", "whole number", "8080")),
+        (unknown_gpu, ("settings.pools.t4.gpu", "T5-class", "T4-class")),
+        (blackwell, ("settings.pools.t4.gpu", "B200", "Blackwell", "T4-class")),
+        (gpu_that_a_cloud_lacks, ("settings.pools.t4.gpu", "L4-class", "azure", "use one of")),
+        (missing_field, ("settings.sites.gcp.project", "required")),
+        (missing_bundle, ("settings.models.scenes.stable", "build/bundles/nothing/1.json", "model_export export")),
+    ],
+)
+def test_a_mistake_is_one_message_with_path_value_rule_and_fix(stack, change, words):
+    refused(stack.preview(change), *words)
+    assert stack.resources() == []
+
+
+def test_several_mistakes_are_told_together(stack):
+    def change(settings):
+        unknown_key(settings)
+        wrong_type(settings)
+        missing_field(settings)
+
+    refused(stack.preview(change), "sites.aws.wieght", "ingress.port", "sites.gcp.project")
+
+
+def test_a_bundle_altered_by_one_byte_is_refused(stack, tmp_path):
+    shutil.copytree(BUNDLES, tmp_path / "scenes")
+    (archive,) = (tmp_path / "scenes").glob("*.tar")
+    content = bytearray(archive.read_bytes())
+    content[len(content) // 2] ^= 1
+    archive.write_bytes(content)
+
+    def change(settings):
+        settings["models"]["scenes"]["bundle"] = str(tmp_path / "scenes")
+
+    refused(stack.preview(change), "settings.models.scenes.stable", archive.name, "SHA-256", "altered")
+    assert stack.resources() == []
+
+
+def test_a_stack_without_settings_says_where_to_get_them(stack):
+    done = stack.preview(lambda settings: settings.clear())
+    refused(done, "settings", "domain")
