@@ -236,12 +236,17 @@ def status(
         raise typer.Exit(1)
 
 
+def _printable(text: str) -> str:
+    """Return a text as one line; servers may quote the bytes they were sent."""
+    return "".join(each if each.isprintable() else "?" for each in " ".join(text.split()))
+
+
 def main() -> int:
     """Run a command; what a person can mend is one line and exit code 1, a wrong command line is exit code 2."""
     try:
         code = app(standalone_mode=False)
     except (PredictError, ResolutionError, UsageError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"error: {_printable(str(error))}", file=sys.stderr)
         return 1
     except (typer.Exit, typer.Abort) as stop:
         return int(getattr(stop, "exit_code", 130))

@@ -57,7 +57,9 @@ TOOLS: tuple[Tool, ...] = (
     _kubernetes("kube-controller-manager", ("--version",)),
     _kubernetes("kube-scheduler", ("--version",)),
     _kubernetes("kubectl", ("version", "--client")),
-    Tool("egctl", "1.9.0", "egctl", "github.com/envoyproxy/gateway/cmd/egctl", ("version", "--remote=false"), 2, _STRIP),
+    Tool(
+        "egctl", "1.9.0", "egctl", "github.com/envoyproxy/gateway/cmd/egctl", ("version", "--remote=false"), 2, _STRIP,
+    ),
     Tool("rclone", "1.75.1", "rclone", "github.com/rclone/rclone", ("version",), 1, _STRIP),
     Tool(
         "pulumi", _PULUMI, "pulumi", "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi", ("version",), 2,

@@ -13,6 +13,7 @@ from typing import Any
 import pulumi
 from google.protobuf import json_format
 from pulumi.runtime import mocks, proto, rpc
+from pulumi.runtime.sync_await import _ensure_event_loop
 
 from tests.components import cloud_answers
 
@@ -190,6 +191,10 @@ def run(
     Raises:
         Exception: Whatever the program raises, in its body or inside an `apply`.
     """
+    # A failing program leaves tasks behind, whose errors are raised below. To report them once more, asyncio parses
+    # source; where the garbage collector makes it do so inside another parse, Python 3.11 raises a SystemError.
+    loop = _ensure_event_loop()  # type: ignore[no-untyped-call]  # it has no annotations
+    loop.set_exception_handler(lambda loop, context: None)
     recording = Recording()
     recorder = RecordingMocks(preview, outputs or {}, answers or {})
     pulumi.runtime.set_mocks(

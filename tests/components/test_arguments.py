@@ -146,6 +146,12 @@ def test_wrong_arguments_are_all_named_with_rule_and_value(name, changes, lines)
     assert message.count("\n") == len(lines)
 
 
+def test_a_pool_may_have_a_fixed_size():
+    for name in ("EksNodePool", "GkeNodePool", "AksNodePool"):
+        made = getattr(components, f"{name}Args")(**{**VALID[name], "min_nodes": 2, "max_nodes": 2})
+        assert made.min_nodes == made.max_nodes == 2
+
+
 def test_administrators_of_equal_name_in_two_accounts_do_not_clash(run):
     roles = [ROLE, ROLE.replace("123456789012", "210987654321")]
 

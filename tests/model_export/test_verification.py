@@ -67,7 +67,7 @@ def repack(bundle, version_folder, tmp_path):
 def test_a_fresh_bundle_is_verified_and_says_what_was_measured(bundle):
     result = verify(bundle / "1.json")
     assert result.returncode == 0, result.stderr
-    assert "verified: scenes version 1, 6 files, 18 warm-up requests" in result.stdout
+    assert "verified: scenes version 1, 6 files, 15 warm-up requests" in result.stdout
     measured = read_manifest(bundle / "1.json").measured
     assert 100 < measured.peak_memory_mib < 3000
     assert 0 < measured.load_s < 60
@@ -138,11 +138,11 @@ def test_a_batch_size_without_warm_up_is_refused(repack):
     def change(folder):
         file = folder / "batching_params.pbtxt"
         file.write_text(
-            file.read_text().replace("allowed_batch_sizes: 16\n", "allowed_batch_sizes: 16\nallowed_batch_sizes: 24\n")
+            file.read_text().replace("allowed_batch_sizes: 8\n", "allowed_batch_sizes: 8\nallowed_batch_sizes: 12\n")
         )
 
-    batching = {"max_batch_size": 32, "allowed_batch_sizes": [1, 2, 4, 8, 16, 24, 32]}
-    assert_refused(verify(repack(change, batching=batching)), "no request of signature", "[24]")
+    batching = {"max_batch_size": 16, "allowed_batch_sizes": [1, 2, 4, 8, 12, 16]}
+    assert_refused(verify(repack(change, batching=batching)), "no request of signature", "[12]")
 
 
 @pytest.mark.parametrize(

@@ -179,8 +179,8 @@ class FakeDns(BaseResolver):
     def __init__(self, sites: dict[str, tuple[str, int]], port: int) -> None:
         self.sites, self.site_port = dict(sites), port
         self.ttl = 1
+        # Addresses to answer with for the public name, in place of a weighted choice.
         self.public: list[str] | None = None
-        """Addresses to answer with for the public name, in place of a weighted choice."""
         self.services = True
         self.queries = 0
         self._random = random.Random(7)

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import shutil
 import signal
 import subprocess
 import tarfile
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from bundle_files import CONTENT, archive_bytes
 
+import toolchain
 from serving.namespace import PULL_SCRIPT, namespace_objects, pull_script
 
 RCLONE = """#!/bin/sh
@@ -216,6 +218,25 @@ def test_a_volume_that_cannot_be_written_is_an_error(pull: Pull):
     pull.models.parent.write_text("a file where the volume should be")
     assert pull.run().returncode != 0
     assert pull.calls() == 0
+
+
+@pytest.mark.tools
+def test_the_real_rclone_takes_the_scripts_flags_and_writes_nothing_else(pull: Pull, tmp_path: Path):
+    store = tmp_path / "store" / "bucket" / "bundles" / "scenes"
+    store.mkdir(parents=True)
+    shutil.copy(pull.object, store / "x.tar")
+    home = tmp_path / "home"
+    home.mkdir(mode=0o500)
+    (pull.programs / "rclone").unlink()
+    (pull.programs / "rclone").symlink_to(toolchain.find("rclone"))
+    remote = {"RCLONE_CONFIG_STORE_TYPE": "alias", "RCLONE_CONFIG_STORE_REMOTE": str(tmp_path / "store")}
+    done = pull.run(HOME=str(home), **remote)
+    assert done.returncode == 0, done.stderr
+    assert (pull.models / "3" / "saved_model.pb").read_bytes() == CONTENT["saved_model.pb"]
+    assert not list(home.iterdir())
+    missing = pull.run(HOME=str(home), MODEL_VERSION="4", BUNDLE_KEY="bundles/scenes/y.tar", **remote)
+    assert missing.returncode == 1
+    assert "bundles/scenes/y.tar could not be downloaded from the bucket bucket" in missing.stderr
 
 
 def test_the_script_is_in_the_config_map_that_pods_mount():
