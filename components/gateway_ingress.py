@@ -40,15 +40,14 @@ class GatewayIngress(pulumi.ComponentResource):
     it back. Makes no route; see `ModelRoutes`.
     """
 
-    controller: pulumi.Resource
-    """The Helm release of Envoy Gateway; custom resources of its kinds depend on it."""
     load_balancer: pulumi.Output[str]
     """Name of the load balancer's Service, known once it has an address."""
 
     def __init__(self, name: str, args: GatewayIngressArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__(token(GatewayIngress), name, {}, opts)
         a = coerce(GatewayIngressArgs, args)
-        self.controller = k8s.helm.v3.Release(
+        # The release; what depends on it may use the gateway's kinds. Not an output: a resource has no schema type.
+        self.controller: pulumi.Resource = k8s.helm.v3.Release(
             f"{name}-controller",
             chart=CHART,
             version=CHART_VERSION,

@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from engine_project import ROOT, Alive, Project
 
 from localcloud import ledger
 from tests.daemon import Daemon
+from tests.engine.engine_project import ROOT, Alive, Project
 
 pytestmark = pytest.mark.engine
 

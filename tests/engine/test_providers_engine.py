@@ -3,7 +3,8 @@ import time
 from pathlib import Path
 
 import pytest
-from engine_project import Alive, Project
+
+from tests.engine.engine_project import Alive, Project
 
 pytestmark = pytest.mark.engine
 
