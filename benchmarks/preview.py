@@ -65,6 +65,7 @@ def main() -> None:
         paths = RunPaths(Path(directory) / "local")
         os.environ["TRICORN_LOCAL"] = str(paths.root)
         try:
+            lifecycle.ensure_bundles(print)
             lifecycle.create_run(paths)
             for cloud in CLOUDS:
                 lifecycle.start_cloud(paths, cloud)

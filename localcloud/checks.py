@@ -23,6 +23,7 @@ from localcloud.paths import CLOUDS, RunPaths
 _CONTROL_PLANE_PORTS = (API_SERVER_PORT, 2379, 2380, 10257, 10259)
 """API server, etcd for clients and peers, controller manager, scheduler."""
 _NEEDED_BYTES = 3 << 30
+_PROGRAMS = ("setpriv", "unshare")
 
 
 def wanted_sockets() -> list[tuple[str, int, socket.SocketKind]]:
@@ -65,6 +66,13 @@ def check_ports() -> None:
             "these ports must be free for the local clouds; end what uses them, or `make down` in the other checkout:\n"
             + "\n".join(busy)
         )
+
+
+def check_programs() -> None:
+    """Raise LocalCloudError naming every program of the system that is missing."""
+    missing = [name for name in _PROGRAMS if shutil.which(name) is None]
+    if missing:
+        raise LocalCloudError(f"not on PATH: {', '.join(missing)}; install the package util-linux")
 
 
 def check_disk(paths: RunPaths) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -39,7 +39,6 @@ class CloudContext:
         environment: Mapping[str, str] | None = None,
         directory: Path | None = None,
         log: Path | None = None,
-        before_exec: Callable[[], None] | None = None,
     ) -> subprocess.Popen[bytes]:
         """Start a program of this cloud; it is registered, logged, and ends with the daemon.
 
@@ -53,7 +52,6 @@ class CloudContext:
             environment=environment,
             directory=directory,
             log=log,
-            before_exec=before_exec,
         )
 
 

@@ -24,7 +24,7 @@ import yaml
 from localcloud import demonstration, engine, plugins, processes
 from localcloud.addresses import ENDPOINT_HTTP_PORT, endpoint_address
 from localcloud.certificates import ensure_certificate_authority
-from localcloud.checks import check_disk, check_ports
+from localcloud.checks import check_disk, check_ports, check_programs
 from localcloud.console import Phases
 from localcloud.environment import STACK, model_bundles, stack_config
 from localcloud.errors import LocalCloudError
@@ -112,7 +112,7 @@ def create_run(paths: RunPaths) -> None:
     ensure_certificate_authority(paths)
 
 
-def _ensure_bundles(show: Callable[[str], None]) -> None:
+def ensure_bundles(show: Callable[[str], None]) -> None:
     """Export the local stack's model where its bundle is not on disk yet."""
     for name, directory, version in model_bundles():
         manifest = directory / f"{version}.json"
@@ -159,12 +159,13 @@ def up(paths: RunPaths) -> None:
     phases = Phases()
     with exclusive(paths):
         with phases.phase("checks"):
+            check_programs()
             sandbox.check()
             check_disk(paths)
             if not processes.records(paths):
                 check_ports()
         with phases.phase("model bundle") as show:
-            _ensure_bundles(show)
+            ensure_bundles(show)
         with phases.phase("local clouds") as show:
             create_run(paths)
             _start_internet(paths)

@@ -14,7 +14,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ import psutil
 from localcloud.paths import RunPaths
 
 _PR_SET_PDEATHSIG = 1
+_SETPRIV = "setpriv"
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -45,13 +46,8 @@ class ProcessRecord:
 
 
 def die_with_parent() -> None:
-    """Ask the kernel to SIGKILL the calling process when its parent dies; for `preexec_fn`."""
+    """Ask the kernel to SIGKILL the calling process when its parent dies."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-
-
-def _own_session_dying_with_parent() -> None:
-    os.setsid()
-    die_with_parent()
 
 
 def register(paths: RunPaths, pid: int, cloud: str, role: str) -> None:
@@ -93,7 +89,6 @@ def start(
     directory: Path | None = None,
     log: Path | None = None,
     dies_with_parent: bool = True,
-    before_exec: Callable[[], None] | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start a program in its own session with output to a log file, and register it.
 
@@ -105,29 +100,22 @@ def start(
         environment: The whole environment; by default the current one.
         directory: Working directory.
         log: Log file, by default `logs/<cloud>/<role>.log`, appended to.
-        dies_with_parent: Whether the kernel ends it when the calling process dies.
-        before_exec: Called in the child just before the program starts.
+        dies_with_parent: Whether the kernel ends it when the calling thread dies.
     """
     target = log or paths.logs(cloud) / f"{role}.log"
     target.parent.mkdir(parents=True, exist_ok=True)
 
-    def prepare() -> None:
-        if dies_with_parent:
-            _own_session_dying_with_parent()
-        else:
-            os.setsid()
-        if before_exec is not None:
-            before_exec()
-
+    # Not a function between fork and exec: forking a process with gRPC's threads in it can hang for ever.
+    tie = [_SETPRIV, "--pdeathsig", "KILL", "--"] if dies_with_parent else []
     with target.open("ab") as output:
         process = subprocess.Popen(
-            list(arguments),
+            [*tie, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             env=None if environment is None else dict(environment),
             cwd=directory,
-            preexec_fn=prepare,
+            start_new_session=True,
         )
     register(paths, process.pid, cloud, role)
     return process

@@ -51,6 +51,7 @@ class Stack:
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory):
+    lifecycle.ensure_bundles(print)
     return Stack(tmp_path_factory.mktemp("stack") / "run")
 
 

@@ -2,7 +2,7 @@ import socket
 
 import pytest
 
-from localcloud.checks import check_disk, check_ports, wanted_sockets
+from localcloud.checks import check_disk, check_ports, check_programs, wanted_sockets
 from localcloud.errors import LocalCloudError
 from localcloud.paths import RunPaths
 
@@ -28,3 +28,10 @@ def test_too_little_disk_is_refused_with_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setattr("localcloud.checks.shutil.disk_usage", lambda path: usage)
     with pytest.raises(LocalCloudError, match="TRICORN_LOCAL"):
         check_disk(RunPaths(tmp_path / "run"))
+
+
+def test_a_missing_program_is_named_with_its_package(monkeypatch, tmp_path):
+    check_programs()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(LocalCloudError, match=r"setpriv.*util-linux"):
+        check_programs()
