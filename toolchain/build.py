@@ -22,6 +22,7 @@ from toolchain.cache import ToolchainError, built, cache_root
 from toolchain.pins import GATEWAY_MODULE, GATEWAY_MODULE_DIRECTORY, MODULES, OLDEST_GO, Tool
 
 _REPORT_EVERY_S = 15.0
+_QUIET_S = 5.0
 _PROBE_TIMEOUT_S = 20
 _NETWORK = re.compile(
     r"dial tcp|no such host|connection refused|i/o timeout|TLS handshake|Forbidden|proxyconnect|unexpected EOF|50\d "
@@ -107,13 +108,19 @@ def _run_go(name: str, command: Sequence[str], directory: Path, label: str) -> s
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
     )  # fmt: skip
     lines: list[str] = []
-    activity = ["compiling"]
+    fetched: list[tuple[float, str]] = []
 
     def read() -> None:
         for line in process.stdout or ():
             lines.append(line)
             if line.startswith("go: downloading"):
-                activity[0] = "downloading " + line.split()[2]
+                fetched.append((time.monotonic(), line.split()[2]))
+
+    def activity() -> str:
+        # Go says when it starts to fetch a module and never that it has begun to compile.
+        if fetched and time.monotonic() - fetched[-1][0] < _QUIET_S:
+            return f"downloading {fetched[-1][1]}"
+        return "compiling"
 
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
@@ -124,10 +131,10 @@ def _run_go(name: str, command: Sequence[str], directory: Path, label: str) -> s
             time.sleep(0.2)
             now = time.monotonic()
             if live:
-                print(f"\r\033[K  {label}: {now - started:.0f} s, {activity[0][:60]}", end="", flush=True)
+                print(f"\r\033[K  {label}: {now - started:.0f} s, {activity()[:60]}", end="", flush=True)
             elif now - last >= _REPORT_EVERY_S:
                 last = now
-                print(f"  {label}: {now - started:.0f} s, {activity[0]}", flush=True)
+                print(f"  {label}: {now - started:.0f} s, {activity()}", flush=True)
     except KeyboardInterrupt:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
