@@ -33,8 +33,10 @@ def test_kill_without_a_run_names_the_command_that_starts_one(local_run: LocalRu
     assert "make up" in done.stderr
 
 
-@pytest.mark.parametrize("after_s", [3.0, 14.0, 30.0])
-def test_ctrl_c_at_any_moment_followed_by_down_leaves_nothing(tmp_path, after_s: float):
+@pytest.mark.parametrize(
+    ("line", "then_s"), [("checks", 0.0), ("local clouds", 0.5), ("pulumi up", 2.0), ("pulumi up", 15.0)]
+)
+def test_ctrl_c_at_any_moment_followed_by_down_leaves_nothing(tmp_path, line: str, then_s: float):
     root = tmp_path / "local"
     environment = own_environment(root)
     try:
@@ -42,9 +44,14 @@ def test_ctrl_c_at_any_moment_followed_by_down_leaves_nothing(tmp_path, after_s:
             [sys.executable, "-m", "localcloud", "up"], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
         )  # fmt: skip
-        time.sleep(after_s)
+        output = ""
+        while not output.endswith(f"{line} ...\n"):
+            read = process.stdout.readline()
+            assert read, output
+            output += read
+        time.sleep(then_s)
         process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=90)
+        output += process.communicate(timeout=90)[0]
         assert process.returncode == 130, output
         assert "Traceback" not in output
         down = subprocess.run(
