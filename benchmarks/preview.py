@@ -75,6 +75,7 @@ def main() -> None:
             resources = bare_resources(document)
             floor = Path(directory) / "floor"
             shutil.copytree(FLOOR, floor)
+            (floor / "build").symlink_to(ROOT / "build")  # the archive is an input by its path in the project
             (floor / "resources.json").write_text(json.dumps(resources))
             subprocess.run(
                 ["pulumi", "stack", "init", "floor", "--non-interactive"], cwd=floor, env=environment, check=True,

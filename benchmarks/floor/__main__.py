@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import inspect
 import json
 import re
 from pathlib import Path
@@ -53,9 +54,16 @@ def declare(entry: dict[str, Any], unknown: Any, options: pulumi.ResourceOptions
         return k8s.apiextensions.CustomResource(entry["name"], api_version=group, kind=kind, opts=options, **fields)
     cls = getattr(importlib.import_module(found[0]), found[1])
     module = importlib.import_module(cls.__module__)
-    arguments = getattr(module, f"{found[1]}Args", None) or getattr(module, f"{found[1]}InitArgs")
+    # Where another resource has a nested type of the name, the resource's own arguments are called InitArgs.
+    arguments = getattr(module, f"{found[1]}InitArgs", None) or getattr(module, f"{found[1]}Args")
     names = {wire: name for name, wire in types.input_type_py_to_pulumi_names(arguments).items()}
-    return cls(entry["name"], opts=options, **{names[key]: value for key, value in inputs.items() if key in names})
+    given = {names[key]: value for key, value in inputs.items() if key in names and value is not None}
+    # A recorded preview leaves out what was not known yet.
+    required = (p.name for p in inspect.signature(arguments.__init__).parameters.values() if p.default is p.empty)
+    missing = {name: unknown for name in required if name not in given and name in names.values()}
+    # Every resource has an argument `resource_name`, its logical name; a property of that name gets an underscore.
+    values = {f"{name}_" if name == "resource_name" else name: each for name, each in {**given, **missing}.items()}
+    return cls(entry["name"], opts=options, **values)
 
 
 REGISTRIES = {key: registry(package) for key, package in PACKAGES.items()}
