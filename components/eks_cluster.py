@@ -52,7 +52,7 @@ class EksClusterArgs:
     kubernetes_version: str
     """Minor version, e.g. `1.36`."""
     subnet_ids: pulumi.Input[list[str]]
-    """Private subnets in at least two zones. A change replaces the cluster."""
+    """Private subnets in at least two zones; ones that take their place later must lie in the same zones."""
     admin_role_arns: Optional[list[str]] = None
     """IAM roles that administer the cluster, beside the creator. Default none."""
     public_access_cidrs: Optional[list[str]] = None
