@@ -44,19 +44,12 @@ from rich.table import Table
 from localcloud.modelserver.library import InputTensor, Session
 from localcloud.modelserver.metrics import PROMETHEUS_PATH
 from localcloud.modelserver.tensors import to_proto
+from localcloud.processes import dying_with_parent
 from serving.protos import config_pb2, meta_graph_pb2, predict_pb2
 
 ROOT = Path(__file__).resolve().parents[1]
 BATCH = 32
 START_TIMEOUT_S = 120
-
-# As `-m localcloud.modelserver`, and ended with this process whatever happens to it: the server ignores SIGTERM.
-STARTER = """
-import runpy
-from localcloud.processes import die_with_parent
-die_with_parent()
-runpy.run_module("localcloud.modelserver", run_name="__main__", alter_sys=True)
-"""
 SIGNATURES = {"bytes": ("serving_default", "image_bytes"), "uint8": ("image_uint8", "image")}
 
 
@@ -168,14 +161,14 @@ class ServedCalls:
         (folder / "batching.config").write_text(f"num_batch_threads {{ value: {threads} }}")
         self._log = (folder / "server.log").open("w+")
         self.process = subprocess.Popen(
-            [
-                sys.executable, "-c", STARTER, f"--port={self._port}", "--grpc_max_threads=256",
+            dying_with_parent([
+                sys.executable, "-m", "localcloud.modelserver", f"--port={self._port}", "--grpc_max_threads=256",
                 f"--model_config_file={folder / 'models.config'}", "--enable_batching",
                 f"--rest_api_port={self._rest_port}", f"--monitoring_config_file={folder / 'monitoring.config'}",
                 "--enable_per_model_batching_parameters", f"--batching_parameters_file={folder / 'batching.config'}",
                 f"--tensorflow_intra_op_parallelism={threads}", f"--tensorflow_inter_op_parallelism={threads}",
                 "--max_num_load_retries=0", "--file_system_poll_wait_seconds=0",
-            ],
+            ]),
             cwd=ROOT, stdout=self._log, stderr=subprocess.STDOUT,
         )  # fmt: skip
         self._requests = [_request(name, signature, input_name, value) for value in inputs]

@@ -6,11 +6,6 @@ from typing import Any, Optional
 import pulumi
 import pulumi_kubernetes as k8s
 
-POOL_LABEL = "tricorn.dev/pool"
-"""Node label whose value is the name of the node's pool."""
-SYSTEM_POOL = "system"
-"""Name of the pool without GPUs."""
-GPU_TAINT_KEY = "nvidia.com/gpu"
 GPU_TAINT_VALUE = "present"
 """Value that GKE itself uses; `true` deadlocks node feature discovery (NVIDIA/k8s-device-plugin#1934)."""
 

@@ -8,9 +8,10 @@ import pulumi_azure_native as azure_native
 
 from components._base import coerce, reject, token
 from components._gpu_catalog import candidates, refusal
-from components._kubernetes import GPU_TAINT_KEY, GPU_TAINT_VALUE, POOL_LABEL
+from components._kubernetes import GPU_TAINT_VALUE
 from components._limits import pool_problems, scalable_problems
 from components._naming import physical, stack_scope, tags
+from serving.cluster import GPU_RESOURCE, POOL_LABEL
 
 DISK_GIB = 150
 """Room for the GPU server image (about 8 GiB unpacked) and several bundles."""
@@ -65,7 +66,7 @@ class AksGpuPool(pulumi.ComponentResource):
         service = azure_native.containerservice
         machine = candidates("azure", a.gpu_class)[0]
         spot = bool(a.spot)
-        taints = [f"{GPU_TAINT_KEY}={GPU_TAINT_VALUE}:NoSchedule"]
+        taints = [f"{GPU_RESOURCE}={GPU_TAINT_VALUE}:NoSchedule"]
         labels = {POOL_LABEL: a.pool}
         if spot:
             taints.append(f"{SPOT_KEY}=spot:NoSchedule")

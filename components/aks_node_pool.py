@@ -7,9 +7,9 @@ import pulumi
 import pulumi_azure_native as azure_native
 
 from components._base import coerce, reject, token
-from components._kubernetes import POOL_LABEL
 from components._limits import node_problems, pool_problems
 from components._naming import physical, stack_scope, tags
+from serving.cluster import POOL_LABEL
 
 DEFAULT_MACHINE_TYPE = "Standard_D4s_v5"
 

@@ -8,9 +8,10 @@ import pulumi_aws as aws
 
 from components._base import coerce, reject, token
 from components._gpu_catalog import candidates, refusal
-from components._kubernetes import GPU_TAINT_KEY, GPU_TAINT_VALUE, POOL_LABEL
+from components._kubernetes import GPU_TAINT_VALUE
 from components._limits import pool_problems, scalable_problems
 from components._naming import tags
+from serving.cluster import GPU_RESOURCE, POOL_LABEL
 
 DISK_GIB = 150
 """Room for the GPU server image (about 8 GiB unpacked) and several bundles."""
@@ -75,7 +76,7 @@ class EksGpuPool(pulumi.ComponentResource):
             # A surge node would need GPU quota and capacity of its own.
             update_config=aws.eks.NodeGroupUpdateConfigArgs(max_unavailable=1, update_strategy="MINIMAL"),
             labels={POOL_LABEL: a.pool},
-            taints=[aws.eks.NodeGroupTaintArgs(key=GPU_TAINT_KEY, value=GPU_TAINT_VALUE, effect="NO_SCHEDULE")],
+            taints=[aws.eks.NodeGroupTaintArgs(key=GPU_RESOURCE, value=GPU_TAINT_VALUE, effect="NO_SCHEDULE")],
             tags=tags("EksGpuPool", a.labels),
             opts=pulumi.ResourceOptions(parent=self, ignore_changes=["scalingConfig.desiredSize"]),
         )

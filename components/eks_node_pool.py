@@ -7,9 +7,10 @@ import pulumi
 import pulumi_aws as aws
 
 from components._base import coerce, reject, token
-from components._kubernetes import POOL_LABEL, SYSTEM_POOL
 from components._limits import node_problems
 from components._naming import tags
+from serving.cluster import POOL_LABEL
+from serving.settings_sections import SYSTEM_POOL
 
 DEFAULT_MACHINE_TYPE = "m7i.xlarge"
 DISK_GIB = 50

@@ -8,10 +8,10 @@ import pulumi_gcp as gcp
 
 from components._base import coerce, reject, token
 from components._gpu_catalog import candidates, refusal
-from components._kubernetes import POOL_LABEL
 from components._limits import pool_problems, scalable_problems
 from components._naming import tags
 from components.gke_node_pool import OAUTH_SCOPES
+from serving.cluster import POOL_LABEL
 
 DISK_GIB = 150
 """Room for the GPU server image (about 8 GiB unpacked) and several bundles."""

@@ -10,8 +10,9 @@ from components._base import coerce, reject, token
 from components._kubernetes import manifest_resource
 from components._refusals import section_problems
 from serving.bundles import BundleError, load_bundle
+from serving.cluster import server_name
 from serving.images import parse_image
-from serving.manifests import ModelServerSpec, StoreLocation, model_server_objects, server_name
+from serving.manifests import ModelServerSpec, StoreLocation, model_server_objects
 from serving.settings_sections import Images, Replicas, Resources, Serving
 
 READY_TIMEOUT = "30m"

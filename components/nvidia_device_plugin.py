@@ -7,7 +7,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components._base import coerce, reject, token
-from components._kubernetes import POOL_LABEL
+from serving.cluster import POOL_LABEL
 
 CHART_VERSION = "0.17.4"
 NAMESPACE = "nvidia-device-plugin"

@@ -60,7 +60,7 @@ def _predict(client: PredictClient, **options: Any) -> Prediction:
     return client.predict(model, {"image_bytes": [sample_photo().read_bytes()]}, **options)
 
 
-def first_prediction(paths: RunPaths, show: Callable[[str], None]) -> PredictClient:
+def first_prediction(show: Callable[[str], None]) -> PredictClient:
     """Ask the public name until it answers; return the client.
 
     Raises:
@@ -80,7 +80,7 @@ def first_prediction(paths: RunPaths, show: Callable[[str], None]) -> PredictCli
             return client
 
 
-def ask_every_site(paths: RunPaths, client: PredictClient) -> list[Row]:
+def ask_every_site(client: PredictClient) -> list[Row]:
     """Ask the public name and then every site, over gRPC and REST.
 
     Raises:

@@ -178,9 +178,9 @@ def up(paths: RunPaths) -> None:
             _write_kubeconfig(paths)
         phases.say("resources: " + (", ".join(f"{n} {op}" for op, n in sorted(progress.done.items())) or "none"))
         with phases.phase("first prediction") as show:
-            client = demonstration.first_prediction(paths, show)
+            client = demonstration.first_prediction(show)
         with phases.phase("predictions from every cloud"):
-            rows = demonstration.ask_every_site(paths, client)
+            rows = demonstration.ask_every_site(client)
         phases.save(paths.root / "phases.json")
     demonstration.show(rows)
     phases.say(demonstration.next_steps())

@@ -8,10 +8,8 @@ daemon leaves no orphan even when nobody cleans up.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
-import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -21,10 +19,6 @@ from pathlib import Path
 import psutil
 
 from localcloud.paths import RunPaths
-
-_PR_SET_PDEATHSIG = 1
-_SETPRIV = "setpriv"
-_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(frozen=True)
@@ -45,9 +39,12 @@ class ProcessRecord:
             return False
 
 
-def die_with_parent() -> None:
-    """Ask the kernel to SIGKILL the calling process when its parent dies."""
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+def dying_with_parent(arguments: Sequence[str]) -> list[str]:
+    """Return the command that runs a program which the kernel ends with SIGKILL when the thread that starts it dies.
+
+    A program does it and not a function between fork and exec: forking a process with gRPC's threads in it can hang.
+    """
+    return ["setpriv", "--pdeathsig", "KILL", "--", *arguments]
 
 
 def register(paths: RunPaths, pid: int, cloud: str, role: str) -> None:
@@ -105,11 +102,9 @@ def start(
     target = log or paths.logs(cloud) / f"{role}.log"
     target.parent.mkdir(parents=True, exist_ok=True)
 
-    # Not a function between fork and exec: forking a process with gRPC's threads in it can hang for ever.
-    tie = [_SETPRIV, "--pdeathsig", "KILL", "--"] if dies_with_parent else []
     with target.open("ab") as output:
         process = subprocess.Popen(
-            [*tie, *arguments],
+            dying_with_parent(arguments) if dies_with_parent else list(arguments),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from serving.bundles import BundleManifest
+from serving.cluster import GPU_RESOURCE, GRPC_PORT, HTTP_PORT, POOL_LABEL, server_name
 from serving.model_config import (
     BASE_PATH,
     METRICS_PATH,
@@ -23,9 +24,6 @@ from serving.routes import GATEWAY_NAMESPACE
 from serving.settings_sections import SYSTEM_POOL, Replicas, Resources, Serving
 
 Manifest = dict[str, Any]
-GRPC_PORT = 8500
-HTTP_PORT = 8501
-POOL_LABEL = "tricorn.dev/pool"
 DRAIN_S = 20
 """Seconds a pod goes on serving after it has been taken out of the endpoints: the server itself ignores SIGTERM
 (tensorflow/serving#1853)."""
@@ -34,7 +32,6 @@ GRACE_S = 30
 PROGRESS_DEADLINE_S = 1800
 """Seconds until a Deployment whose pods do not get ready counts as failed."""
 USER_ID = 1000
-_GPU = "nvidia.com/gpu"
 _MEMORY_STEP_MIB = 256
 _STARTUP_PERIOD_S = 5
 _STARTUP_FAILURES = 120
@@ -108,11 +105,6 @@ class ModelServerSpec:
     def labels(self) -> dict[str, str]:
         """Labels of every object."""
         return {**self.selector, "app.kubernetes.io/component": "model-server", "app.kubernetes.io/part-of": "tricorn"}
-
-
-def server_name(model: str, version: int) -> str:
-    """Return the name of a model version's Deployment and Service."""
-    return f"{model}-v{version}"
 
 
 def model_server_objects(spec: ModelServerSpec) -> dict[str, Manifest]:
@@ -230,7 +222,7 @@ def _deployment(spec: ModelServerSpec, config_checksum: str) -> Manifest:
 
 
 def _pod(spec: ModelServerSpec) -> Manifest:
-    tolerations = [{"key": _GPU, "operator": "Exists", "effect": "NoSchedule"}] if spec.pool else []
+    tolerations = [{"key": GPU_RESOURCE, "operator": "Exists", "effect": "NoSchedule"}] if spec.pool else []
     spread = {
         "maxSkew": 1,
         "topologyKey": "topology.kubernetes.io/zone",
@@ -344,7 +336,7 @@ def _server(spec: ModelServerSpec) -> Manifest:
     memory = f"{spec.memory_mib}Mi"
     limits: dict[str, str] = {"memory": memory}
     if spec.pool:
-        limits[_GPU] = "1"
+        limits[GPU_RESOURCE] = "1"
     probe = {"grpc": {"port": GRPC_PORT}}
     return {
         "name": "server",

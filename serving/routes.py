@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+from serving.cluster import GRPC_PORT, HTTP_PORT, server_name
 from serving.protocol import MODEL_HEADER, SITE_HEADER, health_path, status_path
 from serving.settings_sections import Ingress
 
 __all__ = [
     "CLASS_NAME",
+    "CONTROLLER",
     "GATEWAY_NAME",
     "GATEWAY_NAMESPACE",
     "container_port",
@@ -22,7 +24,6 @@ GATEWAY_NAMESPACE = "envoy-gateway-system"
 GATEWAY_NAME = "serving"
 CLASS_NAME = "tricorn"
 CONTROLLER = "gateway.envoyproxy.io/gatewayclass-controller"
-GRPC_PORT, HTTP_PORT = 8500, 8501
 MAX_CONNECTION_S = 300
 """Long-lived connections ignore DNS; closing them lets callers follow weights and health."""
 RETRY_BUFFER = "8Mi"
@@ -177,7 +178,7 @@ def rest_pattern(model: str) -> str:
 
 def _backends(model: str, versions: Mapping[int, int], port: int) -> list[Manifest]:
     return [
-        {"group": "", "kind": "Service", "name": f"{model}-v{version}", "port": port, "weight": weight}
+        {"group": "", "kind": "Service", "name": server_name(model, version), "port": port, "weight": weight}
         for version, weight in versions.items()
     ]
 

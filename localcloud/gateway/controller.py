@@ -19,10 +19,10 @@ from localcloud.gateway import loadbalancer, xds
 from localcloud.gateway.translate import Translation, TranslationError, plain, translate
 from localcloud.gateway.watch import KINDS, ClusterObjects
 from localcloud.store import Cluster
+from serving.routes import CONTROLLER
 
 _LOG = logging.getLogger(__name__)
 Object = dict[str, Any]
-CONTROLLER = "gateway.envoyproxy.io/gatewayclass-controller"
 _POLL_S = 0.5
 _SETTLE_S = 0.15
 _ADMIN_PORT = 19000

@@ -13,13 +13,12 @@ from localcloud.providers.calls import ApiError, Call
 
 @dataclass(frozen=True)
 class Machine:
-    """One machine type; `quota` is the code of the quota it counts against, in GPUs or else in vCPUs."""
+    """One machine type; `quota` is the code of the quota it counts against."""
 
     vcpus: int
     memory_gib: float
     gpus: int = 0
     quota: str = ""
-    quota_counts_gpus: bool = False
     accelerator: str = ""
     """Google Cloud's accelerator type that goes with the machine type."""
 
@@ -30,7 +29,7 @@ def _gpus(vcpus: int, memory: float, gpus: int, quota: str) -> Machine:
 
 def _gcp(vcpus: int, memory: float, gpus: int, accelerator: str) -> Machine:
     quota = accelerator.upper().replace("-TESLA", "").replace("-", "_") + "_GPUS"
-    return Machine(vcpus, memory, gpus, quota, True, accelerator)
+    return Machine(vcpus, memory, gpus, quota, accelerator)
 
 
 _AWS_STANDARD, _AWS_G, _AWS_P = "L-1216C47A", "L-DB2E81BA", "L-417A185B"

@@ -15,18 +15,10 @@ import numpy as np
 import pytest
 
 from localcloud.modelserver.tensors import from_proto, to_proto
+from localcloud.processes import dying_with_parent
 from serving.protos import predict_pb2, prediction_service_pb2_grpc
 
 ROOT = Path(__file__).resolve().parents[2]
-
-# As `-m localcloud.modelserver`, and ended with an aborted test run: it ignores SIGTERM. The kernel is asked after the
-# start, because a fork that runs Python code is not safe beside gRPC's threads.
-STARTER = """
-import runpy
-from localcloud.processes import die_with_parent
-die_with_parent()
-runpy.run_module("localcloud.modelserver", run_name="__main__", alter_sys=True)
-"""
 
 
 def free_port():
@@ -41,12 +33,13 @@ class RunningServer:
     def __init__(self, log, flags, environment=None):
         self.port, self.rest_port = free_port(), free_port()
         self.log = log
-        command = [sys.executable, "-c", STARTER, f"--port={self.port}"]
+        command = [sys.executable, "-m", "localcloud.modelserver", f"--port={self.port}"]
         command += [f"--rest_api_port={self.rest_port}", "--tensorflow_intra_op_parallelism=1", *flags]
         command += ["--tensorflow_inter_op_parallelism=2", "--load_retry_interval_micros=50000"]
         with log.open("w") as output:
+            # Ended with an aborted test run too: it ignores SIGTERM.
             self.process = subprocess.Popen(
-                command,
+                dying_with_parent(command),
                 cwd=ROOT,
                 stdout=output,
                 stderr=subprocess.STDOUT,

