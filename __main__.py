@@ -2,12 +2,16 @@
 
 import pulumi
 
-from components._stack import declare_endpoint, declare_site, load_bundles
+from components._preflight import preflight
+from components._stack import declare_endpoint, declare_providers, declare_sites
+from components._stack_bundles import load_bundles
 from serving.settings import load_settings
 
 settings = load_settings()
 bundles = load_bundles(settings)
-sites = {name: declare_site(name, settings, bundles) for name in settings.sites}
+providers = declare_providers(settings)
+preflight(settings, bundles, providers)
+sites = declare_sites(settings, bundles, providers)
 endpoint = declare_endpoint(settings, sites)
 
 pulumi.export("endpoint", f"{settings.domain}:{settings.ingress.listen_port}")

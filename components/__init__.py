@@ -47,7 +47,8 @@ _VALUES = {
     **_MODULES,
     **{f"{name}Args": module for name, module in _MODULES.items()},
     "EndpointRecords": "_endpoint",
-    "GpuPoolSpec": "_capacity",
+    "CapacityPolicy": "_capacity",
+    "Hardening": "_hardening",
     "SiteTarget": "_endpoint",
 }
 

@@ -5,19 +5,22 @@ from dataclasses import dataclass
 from typing import Optional
 
 from components._base import reject
+from components._gpu_catalog import candidates
 
 SPOT_SUFFIX = "spot"
 DEFAULT_MIN_NODES = 0
 
 
 @dataclass(frozen=True, kw_only=True)
-class GpuPoolSpec:
+class CapacityPolicy:
     """One policy for GPU nodes; every cloud turns it into one or two node pools."""
 
     gpu_class: str
     """GPU class, e.g. `T4-class`; the cloud's catalog maps it to machine types."""
     max_nodes: int
     """Most nodes of each kind in the cluster, all zones together; at least 1."""
+    accept: Optional[list[str]] = None
+    """Classes to use, in this order, on a cloud that has no such GPU. Default none: it is refused."""
     min_nodes: Optional[int] = None
     """Fewest nodes in the cluster, all zones together. Default 0."""
     spot_percent: Optional[int] = None
@@ -28,6 +31,14 @@ class GpuPoolSpec:
     No cloud has one limit for two pools: while both kinds can be had, up to `max_nodes` on-demand nodes and the spot
     nodes can run together.
     """
+    machine_types: Optional[list[str]] = None
+    """Machine types of the catalog to use, in this order. Default all of the class, cheapest first."""
+    zones: Optional[list[str]] = None
+    """Zones of the nodes. Default those of the cluster."""
+    reservation_id: Optional[str] = None
+    """Capacity that is paid for already, used by the on-demand nodes. Default none."""
+    reservation_kind: Optional[str] = None
+    """`on-demand`, or `capacity-block` on AWS. Default on-demand."""
 
     def __post_init__(self) -> None:
         least = self.min_nodes or DEFAULT_MIN_NODES
@@ -38,29 +49,49 @@ class GpuPoolSpec:
             bad.append(("minNodes", f"must be from 0 to maxNodes ({self.max_nodes}), got {least}"))
         if not 0 <= (self.spot_percent or 0) <= 100:
             bad.append(("spotPercent", f"must be from 0 to 100, got {self.spot_percent}"))
-        reject("GpuPoolSpec", bad)
+        if self.reservation_kind not in (None, "on-demand", "capacity-block"):
+            bad.append(("reservationKind", f"must be on-demand or capacity-block, got {self.reservation_kind!r}"))
+        reject("CapacityPolicy", bad)
 
 
 @dataclass(frozen=True)
-class PoolShare:
-    """One node pool of a policy: nodes that are all on demand or all spot."""
+class PoolPlan:
+    """One node pool of a policy on one cloud: nodes that are all on demand or all spot."""
 
     suffix: str
     """Added to the pool's name; empty for the on-demand pool."""
     spot: bool
     min_nodes: int
     max_nodes: int
+    gpu_class: str
+    """The class in force, one that the cloud has."""
+    machine_types: list[str]
+    """Interchangeable machine types, in order of preference."""
+    zones: Optional[list[str]]
+    reservation_id: Optional[str]
+    """Only on the on-demand pool."""
+    reservation_kind: Optional[str]
 
 
-def shares(spec: GpuPoolSpec) -> tuple[PoolShare, ...]:
-    """Split a policy into node pools: on demand first, then spot; a pool that can have no node is left out."""
-    least = spec.min_nodes or DEFAULT_MIN_NODES
-    spot = math.ceil(spec.max_nodes * (spec.spot_percent or 0) / 100)
-    on_demand = spec.max_nodes if spec.on_demand_fallback is not False else spec.max_nodes - spot
+def plans(cloud: str, policy: CapacityPolicy) -> tuple[PoolPlan, ...]:
+    """Turn a policy into node pools of a cloud: on demand first, then spot; one that can have no node is left out.
+
+    Raises:
+        ValueError: If the cloud has no GPU that the policy allows; the text lists what it has.
+    """
+    least = policy.min_nodes or DEFAULT_MIN_NODES
+    spot = math.ceil(policy.max_nodes * (policy.spot_percent or 0) / 100)
+    on_demand = policy.max_nodes if policy.on_demand_fallback is not False else policy.max_nodes - spot
+    machines = policy.machine_types or [each.machine_type for each in candidates(cloud, policy.gpu_class)]
+
+    def plan(suffix: str, is_spot: bool, low: int, high: int) -> PoolPlan:
+        reserved = (None, None) if is_spot else (policy.reservation_id, policy.reservation_kind)
+        return PoolPlan(suffix, is_spot, low, high, policy.gpu_class, machines, policy.zones, *reserved)
+
     found = []
     if on_demand:
         # Nodes that are always there are bought on demand: spot nodes can vanish all at once.
-        found.append(PoolShare("", False, min(least, on_demand), on_demand))
+        found.append(plan("", False, min(least, on_demand), on_demand))
     if spot:
-        found.append(PoolShare(f"-{SPOT_SUFFIX}", True, 0 if on_demand else least, spot))
+        found.append(plan(f"-{SPOT_SUFFIX}", True, 0 if on_demand else least, spot))
     return tuple(found)

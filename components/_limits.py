@@ -7,7 +7,7 @@ import ipaddress
 import re
 from typing import Optional
 
-from serving.settings_sections import SYSTEM_POOL
+from serving.settings_sites import SYSTEM_POOL
 
 Problems = list[tuple[str, str]]
 """Pairs of argument name (camelCase) and what is wrong with it, as `reject` takes them."""

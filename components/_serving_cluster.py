@@ -1,12 +1,12 @@
 """What the serving clusters of all clouds have in common."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Optional, Protocol
 
 import pulumi
 
 from components._base import reject
-from components._capacity import GpuPoolSpec
+from components._capacity import CapacityPolicy
 from components._gpu_catalog import refusal
 from components._limits import Problems, network_problems, node_problems, pool_problems, version_problems
 
@@ -37,10 +37,22 @@ class ServingCluster(Protocol):
     """Region or location of the model store."""
     load_balancer_annotations: dict[str, pulumi.Input[str]]
     """Annotations that put a `LoadBalancer` service on the static addresses."""
+    load_balancer_class: Optional[str]
+    """Class of a `LoadBalancer` service; None for the cloud's default."""
     service_account_annotations: dict[str, pulumi.Input[str]]
     """Annotations of the service account that reads the model store."""
     pod_labels: dict[str, str]
     """Labels of the pods that read the model store."""
+    issuer_url: Optional[pulumi.Output[str]]
+    """OpenID Connect issuer of the cluster's service accounts; None where it is not known."""
+
+    def image(self, reference: str) -> pulumi.Output[str]:
+        """Name of a public image in the cloud's own registry, its cache included; the same name where there is none.
+
+        Args:
+            reference: `registry/repository[:tag][@sha256:digest]`; tag and digest are kept.
+        """
+        ...
 
     def upload(self, model: str, key: str, archive: str) -> pulumi.Output[str]:
         """Put a bundle archive into the model store; the result is the key, known once it is there."""
@@ -53,8 +65,10 @@ class Site:
 
     cluster: ServingCluster
     """Its cluster, with the model store, the registry and the addresses."""
-    provider: pulumi.ProviderResource
-    """Provider of its cloud."""
+    provider: Optional[pulumi.ProviderResource]
+    """Provider of its cloud; None where a site has no cloud."""
+    ready: list[pulumi.Resource] = field(default_factory=list)
+    """What must be there before the public name may lead to the site."""
 
 
 def refuse(
@@ -63,7 +77,7 @@ def refuse(
     *,
     kubernetes_version: str,
     system_nodes: tuple[int, int],
-    gpu_pools: Optional[dict[str, GpuPoolSpec]],
+    gpu_pools: Optional[dict[str, CapacityPolicy]],
     cidr: Optional[str],
     others: Problems,
 ) -> None:

@@ -14,7 +14,7 @@ from components._limits import node_problems, version_problems
 from components._naming import stable_uuid, tags
 from components.aks_network import DNS_ADDRESS, PODS_CIDR, SERVICES_CIDR
 from serving.cluster import POOL_LABEL
-from serving.settings_sections import SYSTEM_POOL
+from serving.settings_sites import SYSTEM_POOL
 
 DEFAULT_MACHINE_TYPE = "Standard_D4s_v5"
 SERVER_APPLICATION = "6dae42f8-4368-4678-94ff-3960e28e3630"

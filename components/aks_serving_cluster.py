@@ -7,7 +7,8 @@ import pulumi
 import pulumi_azure_native as azure_native
 
 from components._base import coerce, token
-from components._capacity import GpuPoolSpec, shares
+from components._capacity import CapacityPolicy, plans
+from components._hardening import Hardening
 from components._kubernetes import cluster_provider
 from components._naming import tags
 from components._serving_cluster import refuse
@@ -43,12 +44,18 @@ class AksServingClusterArgs:
     """Most CPU nodes."""
     system_machine_type: Optional[str] = None
     """VM size of CPU nodes. Default Standard_D4s_v5."""
-    gpu_pools: Optional[dict[str, GpuPoolSpec]] = None
+    gpu_pools: Optional[dict[str, CapacityPolicy]] = None
     """GPU pools by name. Default none."""
     cidr: Optional[str] = None
     """IPv4 range of the network. Default 10.30.0.0/16."""
     admin_group_ids: Optional[list[str]] = None
     """Object ids of Microsoft Entra groups that administer the cluster."""
+    zones: Optional[list[str]] = None
+    """Zones of the system nodes, of `1`, `2` and `3`. Default none asked for."""
+    hardening: Optional[Hardening] = None
+    """How closed and how well kept the cluster is. Default that of production."""
+    mirror: Optional[bool] = None
+    """Cache public images in the registry. Default False."""
     protect: Optional[bool] = None
     """Refuse to delete the cluster, the stores and the address. Default True."""
     labels: Optional[dict[str, str]] = None
@@ -116,18 +123,18 @@ class AksServingCluster(pulumi.ComponentResource):
             child,
         )
         for pool, spec in (a.gpu_pools or {}).items():
-            for share in shares(spec):
+            for plan in plans("azure", spec):
                 AksGpuPool(
-                    f"{name}-{pool}{share.suffix}",
+                    f"{name}-{pool}{plan.suffix}",
                     AksGpuPoolArgs(
                         resource_group_name=group.name,
                         cluster_name=cluster.cluster_name,
                         subnet_id=network.subnet_id,
                         pool=pool,
-                        gpu_class=spec.gpu_class,
-                        min_nodes=share.min_nodes,
-                        max_nodes=share.max_nodes,
-                        spot=share.spot,
+                        gpu_class=plan.gpu_class,
+                        min_nodes=plan.min_nodes,
+                        max_nodes=plan.max_nodes,
+                        spot=plan.spot,
                         labels=a.labels,
                     ),
                     child,
@@ -181,6 +188,7 @@ class AksServingCluster(pulumi.ComponentResource):
                 NvidiaDevicePluginArgs(pools=list(a.gpu_pools)),
                 pulumi.ResourceOptions(parent=self, provider=self.provider),
             )
+        self.issuer_url: Optional[pulumi.Output[str]] = None
         self.kubeconfig = cluster.kubeconfig
         self.addresses = address.addresses
         self.registry_url = registry.registry_url
@@ -191,6 +199,7 @@ class AksServingCluster(pulumi.ComponentResource):
             f"{_ANNOTATION}-ipv4": address.addresses[0],
             f"{_ANNOTATION}-resource-group": group.name,
         }
+        self.load_balancer_class: Optional[str] = None
         self.service_account_annotations: dict[str, pulumi.Input[str]] = {
             "azure.workload.identity/client-id": identity.client_id
         }
@@ -208,3 +217,7 @@ class AksServingCluster(pulumi.ComponentResource):
     def upload(self, model: str, key: str, archive: str) -> pulumi.Output[str]:
         """Put a bundle archive into the model store; see `BlobModelStore.upload`."""
         return self._store.upload(model, key, archive)
+
+    def image(self, reference: str) -> pulumi.Output[str]:
+        """Name of a public image in the registry; see `ServingCluster.image`."""
+        return pulumi.Output.from_input(reference)

@@ -3,7 +3,8 @@
 import pulumi
 import pulumi_aws as aws
 
-from components._capacity import GpuPoolSpec
+from components._capacity import CapacityPolicy
+from components._hardening import Hardening
 from components._serving_cluster import SERVICE_ACCOUNT, SERVING_NAMESPACE, Site
 from components.eks_serving_cluster import EksServingCluster, EksServingClusterArgs
 from serving.settings import AwsSite, Settings
@@ -13,15 +14,30 @@ GLOBAL_REGION = "us-east-1"
 """Where Route 53, which has no regions, takes its calls."""
 
 
-def declare(name: str, site: AwsSite, settings: Settings, pools: dict[str, GpuPoolSpec]) -> Site:
-    """Declare the cluster of a site and the provider of its region."""
-    provider = aws.Provider(f"{name}-aws", region=site.region)
-    zones = aws.get_availability_zones(
-        state="available",
-        # Local Zones and Wavelength Zones have neither EKS nor NAT gateways.
-        filters=[aws.GetAvailabilityZonesFilterArgs(name="opt-in-status", values=["opt-in-not-required"])],
-        opts=pulumi.InvokeOptions(provider=provider),
-    ).names[:ZONES]
+def declare_provider(name: str, site: AwsSite) -> pulumi.ProviderResource:
+    """Declare the provider of a site's region."""
+    provider: pulumi.ProviderResource = aws.Provider(f"{name}-aws", region=site.region)
+    return provider
+
+
+def declare(
+    name: str,
+    site: AwsSite,
+    settings: Settings,
+    pools: dict[str, CapacityPolicy],
+    hardening: Hardening,
+    provider: pulumi.ProviderResource,
+) -> Site:
+    """Declare the cluster of a site."""
+    zones = (
+        list(site.zones or ())
+        or aws.get_availability_zones(
+            state="available",
+            # Local Zones and Wavelength Zones have neither EKS nor NAT gateways.
+            filters=[aws.GetAvailabilityZonesFilterArgs(name="opt-in-status", values=["opt-in-not-required"])],
+            opts=pulumi.InvokeOptions(provider=provider),
+        ).names[:ZONES]
+    )
     cluster = EksServingCluster(
         name,
         EksServingClusterArgs(
@@ -35,6 +51,9 @@ def declare(name: str, site: AwsSite, settings: Settings, pools: dict[str, GpuPo
             system_machine_type=settings.system_pool.machine.aws,
             gpu_pools=pools,
             cidr=site.cidr,
+            hardening=hardening,
+            mirror=settings.images.mirror,
+            docker_hub_secret_arn=settings.images.docker_hub_secret,
             protect=settings.protect,
             labels=settings.all_labels,
         ),

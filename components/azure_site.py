@@ -3,15 +3,28 @@
 import pulumi
 import pulumi_azure_native as azure_native
 
-from components._capacity import GpuPoolSpec
+from components._capacity import CapacityPolicy
+from components._hardening import Hardening
 from components._serving_cluster import SERVICE_ACCOUNT, SERVING_NAMESPACE, Site
 from components.aks_serving_cluster import AksServingCluster, AksServingClusterArgs
 from serving.settings import AzureSite, Settings
 
 
-def declare(name: str, site: AzureSite, settings: Settings, pools: dict[str, GpuPoolSpec]) -> Site:
-    """Declare the cluster of a site and the provider of its subscription."""
-    provider = azure_native.Provider(f"{name}-azure", subscription_id=site.subscription)
+def declare_provider(name: str, site: AzureSite) -> pulumi.ProviderResource:
+    """Declare the provider of a site's subscription."""
+    provider: pulumi.ProviderResource = azure_native.Provider(f"{name}-azure", subscription_id=site.subscription)
+    return provider
+
+
+def declare(
+    name: str,
+    site: AzureSite,
+    settings: Settings,
+    pools: dict[str, CapacityPolicy],
+    hardening: Hardening,
+    provider: pulumi.ProviderResource,
+) -> Site:
+    """Declare the cluster of a site."""
     cluster = AksServingCluster(
         name,
         AksServingClusterArgs(
@@ -25,6 +38,9 @@ def declare(name: str, site: AzureSite, settings: Settings, pools: dict[str, Gpu
             system_machine_type=settings.system_pool.machine.azure,
             gpu_pools=pools,
             cidr=site.cidr,
+            hardening=hardening,
+            zones=list(site.zones) if site.zones else None,
+            mirror=settings.images.mirror,
             protect=settings.protect,
             labels=settings.all_labels,
         ),

@@ -10,7 +10,7 @@ from components._base import coerce, reject, token
 from components._limits import node_problems
 from components._naming import tags
 from serving.cluster import POOL_LABEL
-from serving.settings_sections import SYSTEM_POOL
+from serving.settings_sites import SYSTEM_POOL
 
 DEFAULT_MACHINE_TYPE = "m7i.xlarge"
 DISK_GIB = 50

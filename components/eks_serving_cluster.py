@@ -7,7 +7,8 @@ import pulumi
 import pulumi_aws as aws
 
 from components._base import coerce, token
-from components._capacity import GpuPoolSpec, shares
+from components._capacity import CapacityPolicy, plans
+from components._hardening import Hardening
 from components._kubernetes import cluster_provider
 from components._naming import tags
 from components._serving_cluster import refuse
@@ -44,12 +45,18 @@ class EksServingClusterArgs:
     """Most CPU nodes."""
     system_machine_type: Optional[str] = None
     """EC2 instance type of CPU nodes. Default m7i.xlarge."""
-    gpu_pools: Optional[dict[str, GpuPoolSpec]] = None
+    gpu_pools: Optional[dict[str, CapacityPolicy]] = None
     """GPU pools by name. Default none."""
     cidr: Optional[str] = None
     """IPv4 range of the network. Default 10.10.0.0/16."""
     admin_role_arns: Optional[list[str]] = None
     """IAM roles that administer the cluster, beside the creator."""
+    hardening: Optional[Hardening] = None
+    """How closed and how well kept the cluster is. Default that of production."""
+    mirror: Optional[bool] = None
+    """Cache public images in the registry. Default False."""
+    docker_hub_secret_arn: Optional[str] = None
+    """Secret with a Docker Hub token, named `ecr-pullthroughcache/...`; needed to cache images of Docker Hub."""
     protect: Optional[bool] = None
     """Refuse to delete the cluster, the stores and the addresses. Default True."""
     labels: Optional[dict[str, str]] = None
@@ -126,18 +133,18 @@ class EksServingCluster(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=[system]),
         )
         for pool, spec in (a.gpu_pools or {}).items():
-            for share in shares(spec):
+            for plan in plans("aws", spec):
                 EksGpuPool(
-                    f"{name}-{pool}{share.suffix}",
+                    f"{name}-{pool}{plan.suffix}",
                     EksGpuPoolArgs(
                         cluster_name=cluster.cluster_name,
                         node_role_arn=cluster.node_role_arn,
                         subnet_ids=network.private_subnet_ids,
                         pool=pool,
-                        gpu_class=spec.gpu_class,
-                        min_nodes=share.min_nodes,
-                        max_nodes=share.max_nodes,
-                        spot=share.spot,
+                        gpu_class=plan.gpu_class,
+                        min_nodes=plan.min_nodes,
+                        max_nodes=plan.max_nodes,
+                        spot=plan.spot,
                         labels=a.labels,
                     ),
                     child,
@@ -170,6 +177,7 @@ class EksServingCluster(pulumi.ComponentResource):
                 NvidiaDevicePluginArgs(pools=list(a.gpu_pools)),
                 pulumi.ResourceOptions(parent=self, provider=self.provider),
             )
+        self.issuer_url: Optional[pulumi.Output[str]] = None
         self.kubeconfig = cluster.kubeconfig
         self.addresses = address.addresses
         self.registry_url = registry.registry_url
@@ -180,6 +188,7 @@ class EksServingCluster(pulumi.ComponentResource):
             f"{_ANNOTATION}-scheme": "internet-facing",
             f"{_ANNOTATION}-eip-allocations": address.allocation_ids,
         }
+        self.load_balancer_class: Optional[str] = None
         self.service_account_annotations: dict[str, pulumi.Input[str]] = {}
         self.pod_labels: dict[str, str] = {}
         self.register_outputs(
@@ -194,3 +203,7 @@ class EksServingCluster(pulumi.ComponentResource):
     def upload(self, model: str, key: str, archive: str) -> pulumi.Output[str]:
         """Put a bundle archive into the model store; see `S3ModelStore.upload`."""
         return self._store.upload(model, key, archive)
+
+    def image(self, reference: str) -> pulumi.Output[str]:
+        """Name of a public image in the registry; see `ServingCluster.image`."""
+        return pulumi.Output.from_input(reference)

@@ -3,15 +3,28 @@
 import pulumi
 import pulumi_gcp as gcp
 
-from components._capacity import GpuPoolSpec
+from components._capacity import CapacityPolicy
+from components._hardening import Hardening
 from components._serving_cluster import SERVICE_ACCOUNT, SERVING_NAMESPACE, Site
 from components.gke_serving_cluster import GkeServingCluster, GkeServingClusterArgs
 from serving.settings import GcpSite, Settings
 
 
-def declare(name: str, site: GcpSite, settings: Settings, pools: dict[str, GpuPoolSpec]) -> Site:
-    """Declare the cluster of a site and the provider of its project and region."""
-    provider = gcp.Provider(f"{name}-gcp", project=site.project, region=site.region)
+def declare_provider(name: str, site: GcpSite) -> pulumi.ProviderResource:
+    """Declare the provider of a site's project and region."""
+    provider: pulumi.ProviderResource = gcp.Provider(f"{name}-gcp", project=site.project, region=site.region)
+    return provider
+
+
+def declare(
+    name: str,
+    site: GcpSite,
+    settings: Settings,
+    pools: dict[str, CapacityPolicy],
+    hardening: Hardening,
+    provider: pulumi.ProviderResource,
+) -> Site:
+    """Declare the cluster of a site."""
     cluster = GkeServingCluster(
         name,
         GkeServingClusterArgs(
@@ -25,6 +38,9 @@ def declare(name: str, site: GcpSite, settings: Settings, pools: dict[str, GpuPo
             system_machine_type=settings.system_pool.machine.gcp,
             gpu_pools=pools,
             cidr=site.cidr,
+            hardening=hardening,
+            zones=list(site.zones) if site.zones else None,
+            mirror=settings.images.mirror,
             protect=settings.protect,
             labels=settings.all_labels,
         ),

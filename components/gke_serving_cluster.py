@@ -6,7 +6,8 @@ from typing import Optional
 import pulumi
 
 from components._base import coerce, token
-from components._capacity import GpuPoolSpec, shares
+from components._capacity import CapacityPolicy, plans
+from components._hardening import Hardening
 from components._kubernetes import cluster_provider
 from components._serving_cluster import refuse
 from components.artifact_registry import ArtifactRegistry, ArtifactRegistryArgs
@@ -39,10 +40,16 @@ class GkeServingClusterArgs:
     """Most CPU nodes."""
     system_machine_type: Optional[str] = None
     """Machine type of CPU nodes. Default e2-standard-4."""
-    gpu_pools: Optional[dict[str, GpuPoolSpec]] = None
+    gpu_pools: Optional[dict[str, CapacityPolicy]] = None
     """GPU pools by name. Default none."""
     cidr: Optional[str] = None
     """IPv4 range of the nodes. Default 10.20.0.0/16."""
+    zones: Optional[list[str]] = None
+    """Zones of the nodes. Default chosen by GKE."""
+    hardening: Optional[Hardening] = None
+    """How closed and how well kept the cluster is. Default that of production."""
+    mirror: Optional[bool] = None
+    """Cache public images in the registry. Default False."""
     protect: Optional[bool] = None
     """Refuse to delete the cluster, the stores and the address. Default True."""
     labels: Optional[dict[str, str]] = None
@@ -111,9 +118,9 @@ class GkeServingCluster(pulumi.ComponentResource):
             child,
         )
         for pool, spec in (a.gpu_pools or {}).items():
-            for share in shares(spec):
+            for plan in plans("gcp", spec):
                 GkeGpuPool(
-                    f"{name}-{pool}{share.suffix}",
+                    f"{name}-{pool}{plan.suffix}",
                     GkeGpuPoolArgs(
                         # Known once the CPU pool is there: a GPU pool that comes first gets no taint.
                         cluster_id=pulumi.Output.all(cluster.cluster_id, system.pool_name).apply(
@@ -121,10 +128,10 @@ class GkeServingCluster(pulumi.ComponentResource):
                         ),
                         node_service_account=cluster.node_service_account,
                         pool=pool,
-                        gpu_class=spec.gpu_class,
-                        min_nodes=share.min_nodes,
-                        max_nodes=share.max_nodes,
-                        spot=share.spot,
+                        gpu_class=plan.gpu_class,
+                        min_nodes=plan.min_nodes,
+                        max_nodes=plan.max_nodes,
+                        spot=plan.spot,
                         labels=a.labels,
                     ),
                     child,
@@ -158,6 +165,7 @@ class GkeServingCluster(pulumi.ComponentResource):
         self.provider = cluster_provider(
             name, cluster.kubeconfig, cluster.cluster_id, pulumi.ResourceOptions(parent=self, depends_on=[system])
         )
+        self.issuer_url: Optional[pulumi.Output[str]] = None
         self.kubeconfig = cluster.kubeconfig
         self.addresses = address.addresses
         self.registry_url = registry.registry_url
@@ -167,6 +175,7 @@ class GkeServingCluster(pulumi.ComponentResource):
             "cloud.google.com/l4-rbs": "enabled",
             "networking.gke.io/load-balancer-ip-addresses": address.address_name,
         }
+        self.load_balancer_class: Optional[str] = None
         self.service_account_annotations: dict[str, pulumi.Input[str]] = {}
         self.pod_labels: dict[str, str] = {}
         self.register_outputs(
@@ -181,3 +190,7 @@ class GkeServingCluster(pulumi.ComponentResource):
     def upload(self, model: str, key: str, archive: str) -> pulumi.Output[str]:
         """Put a bundle archive into the model store; see `GcsModelStore.upload`."""
         return self._store.upload(model, key, archive)
+
+    def image(self, reference: str) -> pulumi.Output[str]:
+        """Name of a public image in the registry; see `ServingCluster.image`."""
+        return pulumi.Output.from_input(reference)

@@ -21,7 +21,8 @@ from serving.model_config import (
 )
 from serving.namespace import PULL_SCRIPT, PULLER
 from serving.routes import GATEWAY_NAMESPACE
-from serving.settings_sections import SYSTEM_POOL, Replicas, Resources, Serving
+from serving.settings_sections import Replicas, Resources, Serving
+from serving.settings_sites import SYSTEM_POOL
 
 Manifest = dict[str, Any]
 DRAIN_S = 20

@@ -8,50 +8,62 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, StringConstraints, ValidationError
 
+from serving.settings_access import Access, Admins, ApiKeys, Callers, Ci, Jwt
+from serving.settings_base import Block, ModelName, Name, PoolName
+from serving.settings_pools import GPU_CLASSES, GpuPool, PoolOverride, Reservation, Spot
 from serving.settings_sections import (
-    GPU_CLASSES,
-    SYSTEM_POOL,
-    AnySite,
-    AwsSite,
-    AzureSite,
-    Block,
     Canary,
+    Certificate,
     CloudDns,
     Dns,
-    GcpSite,
-    GpuPool,
     Images,
     Ingress,
-    Machines,
     Model,
-    ModelName,
-    Name,
-    PoolName,
     Replicas,
     Resources,
     Route53,
     Serving,
+)
+from serving.settings_sites import (
+    SYSTEM_POOL,
+    AnySite,
+    AwsSite,
+    AzureSite,
+    Cluster,
+    GcpSite,
+    KubernetesSite,
+    Machines,
     Site,
-    Spot,
     SystemPool,
 )
 
 __all__ = [
     "GPU_CLASSES",
     "SYSTEM_POOL",
+    "Access",
+    "Admins",
     "AnySite",
+    "ApiKeys",
     "AwsSite",
     "AzureSite",
+    "Callers",
     "Canary",
+    "Certificate",
+    "Ci",
     "CloudDns",
+    "Cluster",
     "Dns",
     "GcpSite",
     "GpuPool",
     "Images",
     "Ingress",
+    "Jwt",
+    "KubernetesSite",
     "Machines",
     "Model",
+    "PoolOverride",
     "Replicas",
+    "Reservation",
     "Resources",
     "Route53",
     "Serving",
@@ -88,6 +100,7 @@ class Settings(Block):
     kubernetes_version: Annotated[str, Field(pattern=r"^1\.[0-9]{2}$"), AfterValidator(_kubernetes_version)] = Field(
         default="1.36", description='Kubernetes minor version in quotes, such as "1.36"'
     )
+    cluster: Cluster = Field(default=Cluster(), description="how closed and how well kept every cluster is")
     system_pool: SystemPool = Field(default=SystemPool(), description="the pool without GPUs")
     pools: dict[PoolName, GpuPool] = Field(default={}, description="GPU pools by name")
     models: dict[ModelName, Model] = Field(default={}, description="models by name")
@@ -95,6 +108,11 @@ class Settings(Block):
     dns: Dns = Field(default=Dns(), description="who answers for the domain")
     serving: Serving = Field(default=Serving(), description="settings of every TensorFlow Serving process")
     images: Images = Field(default=Images(), description="container images")
+    access: Access = Field(default=Access(), description="who may do what")
+    frozen: Annotated[tuple[str, ...], Field(strict=False)] = Field(
+        default=(),
+        description="sites, and route53 or cloudDns, to leave as they are because their cloud does not answer",
+    )
     owner: LabelValue = Field(default="platform", description="team that answers for the stack, as a label value")
     labels: dict[LabelKey, LabelValue] = Field(default={}, description="tags and labels put on every resource")
     protect: bool = Field(default=True, description="refuse to delete clusters, stores and addresses")
@@ -141,7 +159,8 @@ def parse_settings(raw: object) -> Settings:
     Raises:
         SettingsError: With every mistake, in the order of their paths.
     """
-    from serving.settings_rules import explain, spanning_problems
+    from serving.settings_messages import explain
+    from serving.settings_rules import spanning_problems
 
     settings: Settings | None = None
     problems = spanning_problems(raw)

@@ -1,46 +1,11 @@
-"""Sections of the stack's settings; `serving.settings` puts them together."""
+"""Sections of the settings about models and how requests reach them."""
 
-import ipaddress
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-)
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, Field
 
 from serving.images import parse_image
-
-GPU_CLASSES = ("T4-class", "L4-class", "A10G-class", "A100-40", "A100-80", "H100")
-"""Names a pool's `gpu` may have; a cloud's catalog maps each to machine types."""
-
-SYSTEM_POOL = "system"
-"""Name of the pool without GPUs that every cluster has."""
-
-_BLACKWELL = ("b100", "b200", "b300", "gb200", "gb300", "rtx-pro-6000", "rtxpro6000", "blackwell")
-
-
-def _gpu_class(value: object) -> object:
-    if isinstance(value, str) and any(value.lower().startswith(name) for name in _BLACKWELL):
-        raise ValueError(
-            "must not be a Blackwell GPU: TensorFlow Serving's CUDA 12.5 has no kernels for it; "
-            f"use one of {', '.join(GPU_CLASSES)}"
-        )
-    return value
-
-
-def _private_network(value: str) -> str:
-    try:
-        network = ipaddress.IPv4Network(value)
-    except ValueError:
-        raise ValueError("must be an IPv4 network such as 10.10.0.0/16, with no host bits set") from None
-    if not network.is_private or not 16 <= network.prefixlen <= 20:
-        raise ValueError("must be a private network between /16 and /20")
-    return value
+from serving.settings_base import Block, ObjectName, Version
 
 
 def _image(value: str) -> str:
@@ -48,115 +13,7 @@ def _image(value: str) -> str:
     return value
 
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,19}$")]
-PoolName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]{0,7}$")]
-ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$")]
-Version = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Image = Annotated[str, AfterValidator(_image)]
-
-
-class Block(BaseModel):
-    """Base of every section: strict types, frozen, no unknown keys, camelCase names in the file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, alias_generator=to_camel)
-
-
-class Site(Block):
-    """What sites of every cloud have."""
-
-    weight: int = Field(ge=0, le=255, description="share of DNS answers, 0 to 255; 0 drains the site")
-    cidr: Annotated[str, AfterValidator(_private_network)] | None = Field(
-        default=None, description="address range of the site's network; the component's default when absent"
-    )
-
-
-class AwsSite(Site):
-    """A cluster in one AWS region."""
-
-    cloud: Literal["aws"]
-    region: str = Field(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$", description="AWS region such as us-east-1")
-
-    @property
-    def location_name(self) -> str:
-        """The cloud's own name of the place."""
-        return self.region
-
-
-class GcpSite(Site):
-    """A cluster in one Google Cloud region."""
-
-    cloud: Literal["gcp"]
-    project: str = Field(
-        pattern=r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$", description="project id, not its number or display name"
-    )
-    region: str = Field(pattern=r"^[a-z]+-[a-z]+[0-9]+$", description="Google Cloud region such as us-central1")
-
-    @property
-    def location_name(self) -> str:
-        """The cloud's own name of the place."""
-        return self.region
-
-
-class AzureSite(Site):
-    """A cluster in one Azure location."""
-
-    cloud: Literal["azure"]
-    subscription: str = Field(
-        pattern=r"^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$",
-        description="Azure subscription id, a UUID",
-    )
-    location: str = Field(pattern=r"^[a-z]+[0-9]?$", description="Azure location such as eastus")
-
-    @property
-    def location_name(self) -> str:
-        """The cloud's own name of the place."""
-        return self.location
-
-
-AnySite = Annotated[AwsSite | GcpSite | AzureSite, Field(discriminator="cloud")]
-
-
-class Machines(Block):
-    """Machine type per cloud; a cloud left out uses its component's default."""
-
-    aws: str | None = Field(default=None, min_length=1, description="EC2 instance type such as m7i.xlarge")
-    gcp: str | None = Field(default=None, min_length=1, description="machine type such as n2-standard-4")
-    azure: str | None = Field(default=None, min_length=1, description="VM size such as Standard_D4s_v5")
-
-
-class SystemPool(Block):
-    """The pool without GPUs: cluster add-ons, the gateway, and models without a pool of their own."""
-
-    min: int = Field(default=1, ge=1, le=100, description="fewest nodes, 1 to 100")
-    max: int = Field(default=3, ge=1, le=100, description="most nodes, 1 to 100")
-    machine: Machines = Field(default=Machines(), description="machine type per cloud")
-
-
-class Spot(Block):
-    """How much of a pool is bought as interruptible capacity."""
-
-    share: str = Field(pattern=r"^(100|[1-9]?[0-9])%$", description="part of max bought as spot capacity, 0% to 100%")
-    fallback: Literal["on-demand", "none"] = Field(
-        default="on-demand", description="what serves when spot capacity is gone: on-demand nodes, or none"
-    )
-
-    @property
-    def share_percent(self) -> int:
-        """The share as a whole number, 0 to 100."""
-        return int(self.share.removesuffix("%"))
-
-
-class GpuPool(Block):
-    """One policy for GPU nodes, translated to machine types by every cloud's catalog."""
-
-    gpu: Annotated[
-        Literal["T4-class", "L4-class", "A10G-class", "A100-40", "A100-80", "H100"],
-        BeforeValidator(_gpu_class),
-    ]
-    """GPU class, one of `GPU_CLASSES`."""
-    min: int = Field(default=0, ge=0, le=1000, description="fewest nodes in a site, 0 to 1000")
-    max: int = Field(ge=1, le=1000, description="most nodes in a site, 1 to 1000")
-    spot: Spot | None = Field(default=None, description="interruptible capacity; none when absent")
 
 
 class Canary(Block):
@@ -203,22 +60,44 @@ class Model(Block):
         return {self.stable: 100 - canary.weight, canary.version: canary.weight}
 
 
+class Certificate(Block):
+    """A certificate that every cluster gets for itself and renews, proving the domain by DNS (ACME, DNS-01)."""
+
+    email: str = Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", description="where the authority writes to")
+    server: str = Field(
+        default="https://acme-v02.api.letsencrypt.org/directory",
+        pattern=r"^https://[^\s]+$",
+        description="directory of the ACME authority",
+    )
+
+
 class Ingress(Block):
     """How clients reach a site."""
 
     port: int | None = Field(
-        default=None, ge=1, le=65535, description="port of the public address; 443 with tlsSecret, 80 without"
+        default=None, ge=1, le=65535, description="port of the public address; 443 with TLS, 80 without"
     )
-    tls_secret: str | None = Field(
+    tls_secret: ObjectName | None = Field(
         default=None,
-        pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$",
         description="Secret of type kubernetes.io/tls in the serving namespace; plain HTTP when absent",
     )
+    certificate: Certificate | None = Field(
+        default=None, description="get certificates by ACME in place of tlsSecret; needs dns.route53.zoneId"
+    )
+    peer_fallback: bool = Field(
+        default=True,
+        description="send requests to other sites, with mutual TLS, while no server of a model is healthy at a site",
+    )
+
+    @property
+    def tls(self) -> bool:
+        """Whether callers speak TLS."""
+        return self.tls_secret is not None or self.certificate is not None
 
     @property
     def listen_port(self) -> int:
         """The public port in force."""
-        return self.port or (443 if self.tls_secret else 80)
+        return self.port or (443 if self.tls else 80)
 
 
 class Route53(Block):
@@ -265,6 +144,9 @@ class Serving(Block):
         default=10_000, ge=100, le=15_000, description="longest request in milliseconds, 100 to 15000"
     )
     grpc_max_threads: int = Field(default=256, ge=8, le=4096, description="requests held at once by one server")
+    drain_s: int = Field(
+        default=20, ge=0, le=300, description="seconds a pod goes on serving after it has been taken out of the answers"
+    )
 
 
 class Images(Block):
@@ -272,3 +154,12 @@ class Images(Block):
 
     server: Image = Field(default="docker.io/tensorflow/serving:2.20.0-gpu", description="TensorFlow Serving")
     puller: Image = Field(default="docker.io/rclone/rclone:1.75.1", description="rclone, which fetches a bundle")
+    mirror: bool = Field(
+        default=True,
+        description="take images through a cache in each cloud's registry, so that it starts pods alone",
+    )
+    docker_hub_secret: str | None = Field(
+        default=None,
+        pattern=r"^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:ecr-pullthroughcache/[A-Za-z0-9/_+=.@-]+$",
+        description="AWS secret with a Docker Hub token; without it AWS sites do not cache images of Docker Hub",
+    )

@@ -8,7 +8,7 @@ from typing import Any
 
 import pulumi
 
-from components._capacity import GpuPoolSpec
+from components._capacity import CapacityPolicy
 from tests.components.cloud_answers import GCP_PROJECT, SUBSCRIPTION
 
 NAMESPACE, SERVICE_ACCOUNT = "serving", "model-server"
@@ -35,7 +35,7 @@ class Cloud:
             "service_account": SERVICE_ACCOUNT,
             "system_min_nodes": 1,
             "system_max_nodes": 3,
-            "gpu_pools": {"t4": GpuPoolSpec(gpu_class="T4-class", max_nodes=4, min_nodes=1, spot_percent=50)},
+            "gpu_pools": {"t4": CapacityPolicy(gpu_class="T4-class", max_nodes=4, min_nodes=1, spot_percent=50)},
             "labels": {"owner": "platform", "managed-by": "somebody else"},
             **self.own_args,
             **changes,

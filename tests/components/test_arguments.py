@@ -8,7 +8,7 @@ import pytest
 
 import components
 from components._base import coerce
-from components._capacity import GpuPoolSpec
+from components._capacity import CapacityPolicy
 from components._naming import RULES, physical
 from tests.components.cloud_answers import SUBSCRIPTION
 from tests.components.clusters import CLOUDS
@@ -186,7 +186,7 @@ def test_a_component_host_passes_dicts_with_floats(run):
 @dataclass(frozen=True, kw_only=True)
 class _SampleArgs:
     count: int
-    parts: Optional[dict[str, GpuPoolSpec]] = None  # noqa: UP045 - components write it so
+    parts: Optional[dict[str, CapacityPolicy]] = None  # noqa: UP045 - components write it so
     shares: dict[str, int] | None = None
 
 
@@ -194,7 +194,9 @@ def test_dicts_become_arguments_at_every_depth():
     made = coerce(
         _SampleArgs, {"count": 2.0, "parts": {"a": {"gpu_class": "L4-class", "max_nodes": 4.0}}, "shares": {"1": 90.0}}
     )
-    assert made == _SampleArgs(count=2, parts={"a": GpuPoolSpec(gpu_class="L4-class", max_nodes=4)}, shares={"1": 90})
+    assert made == _SampleArgs(
+        count=2, parts={"a": CapacityPolicy(gpu_class="L4-class", max_nodes=4)}, shares={"1": 90}
+    )
     assert type(made.shares["1"]) is int
     assert coerce(_SampleArgs, made) is made
 

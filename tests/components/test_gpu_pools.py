@@ -3,7 +3,7 @@
 import pulumi
 import pytest
 
-from components._capacity import GpuPoolSpec
+from components._capacity import CapacityPolicy
 from tests.components.clusters import CLOUDS
 
 POOL_TYPE = {
@@ -18,7 +18,7 @@ SPOT_KEY = "kubernetes.azure.com/scalesetpriority"
 def pools(run, cloud, **spec):
     """The GPU pools of a cluster by logical name."""
     given = {"gpu_class": "T4-class", "max_nodes": 5, **spec}
-    recording = run(lambda: CLOUDS[cloud].declare(gpu_pools={"t4": GpuPoolSpec(**given)}))
+    recording = run(lambda: CLOUDS[cloud].declare(gpu_pools={"t4": CapacityPolicy(**given)}))
     return {row.name: row for row in recording.all(POOL_TYPE[cloud]) if "-t4" in row.name}
 
 
@@ -147,5 +147,5 @@ def test_aks_pool_names_fit_and_change_with_what_replaces_the_pool(run):
 )
 def test_an_impossible_policy_is_refused(changes, path):
     with pytest.raises(pulumi.InputPropertiesError) as caught:
-        GpuPoolSpec(**{"gpu_class": "T4-class", "max_nodes": 5, **changes})
+        CapacityPolicy(**{"gpu_class": "T4-class", "max_nodes": 5, **changes})
     assert f"  {path}: must be" in str(caught.value)

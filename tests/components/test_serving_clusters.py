@@ -7,7 +7,7 @@ import pulumi
 import pytest
 
 import components
-from components._capacity import GpuPoolSpec
+from components._capacity import CapacityPolicy
 from tests.components.cloud_answers import INLINE_SECRET
 from tests.components.clusters import ARCHIVE, CLOUDS, KEY, NAMESPACE, SERVICE_ACCOUNT, declare_all_of
 
@@ -222,9 +222,9 @@ def test_all_mistakes_are_named_at_once_and_nothing_is_declared(run, cloud):
             system_max_nodes=-1,
             cidr="10.0.0.1/24",
             gpu_pools={
-                "system": GpuPoolSpec(gpu_class="T4-class", max_nodes=1),
-                "Too-Long-Name": GpuPoolSpec(gpu_class="B200", max_nodes=1),
-                "odd": GpuPoolSpec(gpu_class="V100", max_nodes=1),
+                "system": CapacityPolicy(gpu_class="T4-class", max_nodes=1),
+                "Too-Long-Name": CapacityPolicy(gpu_class="B200", max_nodes=1),
+                "odd": CapacityPolicy(gpu_class="V100", max_nodes=1),
             },
         )
 
