@@ -1,4 +1,4 @@
-"""Command line of the client: `python -m serving predict MODEL INPUT...`, `python -m serving status`."""
+"""Command line: `python -m serving predict MODEL INPUT...`, `... status`, `... pin STACK`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from typing import Annotated, Any
 import typer
 
 from serving.client import PredictClient, PredictError, Prediction
+from serving.pinning import PinError
+from serving.pinning import pin as pin_images
+from serving.registry import RegistryError, digest_of
 from serving.resolver import ResolutionError
 from serving.status import SiteState, inspect, models_of_stack
 
@@ -236,6 +239,16 @@ def status(
         raise typer.Exit(1)
 
 
+@app.command()
+def pin(stack: Annotated[str, typer.Argument(help="stack whose Pulumi.<stack>.yaml is changed")]) -> None:
+    """Write the digest that each image's tag names now into a stack file, so that images never change by themselves."""
+    written = pin_images(Path(f"Pulumi.{stack}.yaml"), digest_of)
+    for name, image in written.items():
+        print(f"images.{name}: {image}")
+    if not written:
+        print("every image has a digest already")
+
+
 def _printable(text: str) -> str:
     """Return a text as one line; servers may quote the bytes they were sent."""
     return "".join(each if each.isprintable() else "?" for each in " ".join(text.split()))
@@ -245,7 +258,7 @@ def main() -> int:
     """Run a command; what a person can mend is one line and exit code 1, a wrong command line is exit code 2."""
     try:
         code = app(standalone_mode=False)
-    except (PredictError, ResolutionError, UsageError) as error:
+    except (PinError, PredictError, RegistryError, ResolutionError, UsageError) as error:
         print(f"error: {_printable(str(error))}", file=sys.stderr)
         return 1
     except (typer.Exit, typer.Abort) as stop:
