@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from serving.client import PredictClient, PredictError, Prediction
+from serving.identity import Identity, identity
 from serving.pinning import PinError
 from serving.pinning import pin as pin_images
 from serving.registry import RegistryError, digest_of
@@ -30,6 +31,9 @@ Dns = Annotated[
     str | None, typer.Option(envvar="TRICORN_DNS", help="host:port of a DNS server; the system's if absent")
 ]
 Tls = Annotated[bool, typer.Option("--tls", envvar="TRICORN_TLS", help="speak TLS")]
+Ca = Annotated[
+    Path | None, typer.Option(envvar="TRICORN_CA", help="certificates to trust (PEM); the machine's own if absent")
+]
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 
@@ -37,10 +41,17 @@ class UsageError(Exception):
     """The command line asks for something that cannot be; the text says what and why."""
 
 
-def _client(domain: str, port: int | None, dns: str | None, tls: bool) -> PredictClient:
+def _identity(tls: bool, ca: Path | None) -> Identity:
+    try:
+        return identity(tls, ca)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def _client(domain: str, port: int | None, dns: str | None, caller: Identity) -> PredictClient:
     if not domain:
         raise UsageError("--domain: is required (got nothing); give the public name, or set TRICORN_DOMAIN")
-    return PredictClient(domain, port=port, dns=dns, tls=tls)
+    return PredictClient(domain, port=port, dns=dns, identity=caller)
 
 
 def _read_input(text: str, name: str, dtype: str) -> bytes:
@@ -146,10 +157,11 @@ def predict(
     port: Port = None,
     dns: Dns = None,
     tls: Tls = False,
+    ca: Ca = None,
     as_json: Json = False,
 ) -> None:
     """Send inputs to a model and show its best labels, which site answered and how long it took."""
-    with _client(domain, port, dns, tls) as client:
+    with _client(domain, port, dns, _identity(tls, ca)) as client:
         signatures = client.signatures(model, rest=rest, site=site, timeout_s=timeout)
         if signature not in signatures:
             known = ", ".join(signatures) or "none"
@@ -219,17 +231,19 @@ def status(
     port: Port = None,
     dns: Dns = None,
     tls: Tls = False,
+    ca: Ca = None,
     as_json: Json = False,
 ) -> None:
     """Show every site of a deployment as the outside world sees it; exit code 1 when none serves."""
-    with _client(domain, port, dns, tls) as client:
+    caller = _identity(tls, ca)
+    with _client(domain, port, dns, caller) as client:
         models = model or models_of_stack(domain, Path())
         if not models:
             raise UsageError(
                 f"--model: is required (got nothing, and no Pulumi.<stack>.yaml here has models and the domain "
                 f"{domain}); name a model, or set TRICORN_MODELS"
             )
-        states = inspect(client.resolver, client.port, models, tls)
+        states = inspect(client.resolver, client.port, models, caller)
     if as_json:
         sites = [{**vars(state), "models": [vars(each) for each in state.models]} for state in states]
         print(json.dumps({"domain": domain, "sites": sites}, indent=1))

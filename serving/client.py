@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, TypeVar
 
+from serving.identity import Identity
 from serving.resolver import ResolutionError, Resolver
 from serving.rest import RestTransport
 from serving.transports import RETRIABLE, GrpcTransport, Request, RequestError, Signatures, Transport
@@ -27,6 +28,7 @@ __all__ = ["PredictClient", "PredictError", "Prediction", "ResolutionError", "Si
 PENALTY_S = 10.0
 """How long a failed address is asked only when nothing else is left."""
 DEADLINE_S = 30.0
+NOBODY = Identity()
 ATTEMPT_S = 10.0
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 2.0
@@ -70,7 +72,8 @@ class PredictClient:
         domain: The public name, such as serve.example.com; TRICORN_DOMAIN when None.
         port: Its port; when None TRICORN_PORT, else 443 with TLS and 80 without.
         dns: `host:port` of a DNS server; when None TRICORN_DNS, else the system's.
-        tls: Whether to speak TLS; the certificate must be valid for the domain.
+        identity: Who asks, and whom it trusts; with TLS the certificate must be valid for the domain. Default nobody,
+            without TLS.
 
     Raises:
         ValueError: If there is no domain, or TRICORN_PORT is no port.
@@ -78,16 +81,20 @@ class PredictClient:
     """
 
     def __init__(
-        self, domain: str | None = None, port: int | None = None, dns: str | None = None, tls: bool = False
+        self,
+        domain: str | None = None,
+        port: int | None = None,
+        dns: str | None = None,
+        identity: Identity = NOBODY,
     ) -> None:
         name = domain or os.environ.get("TRICORN_DOMAIN", "")
         if not name:
             raise ValueError("domain: is required (got nothing); give the public name, or set TRICORN_DOMAIN")
         self._resolver = Resolver(name, dns or os.environ.get("TRICORN_DNS") or None)
-        self._port = _port(port, tls)
+        self._port = _port(port, identity.tls)
         self._transports: dict[bool, Transport] = {
-            False: GrpcTransport(self._resolver.domain, tls),
-            True: RestTransport(self._resolver.domain, tls),
+            False: GrpcTransport(self._resolver.domain, identity),
+            True: RestTransport(self._resolver.domain, identity),
         }
         self._penalties: dict[str, float] = {}
         self._lock = threading.Lock()

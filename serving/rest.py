@@ -9,6 +9,7 @@ import socket
 import ssl
 from typing import Any
 
+from serving.identity import Identity
 from serving.protocol import SITE_HEADER, status_path
 from serving.transports import CONNECT_S, Answer, Request, RequestError, Signatures
 
@@ -35,12 +36,13 @@ class RestTransport:
 
     Args:
         authority: Name that servers are asked for, and that their certificates must be valid for.
-        tls: Whether to speak TLS.
+        identity: Who asks, and whom it trusts.
     """
 
-    def __init__(self, authority: str, tls: bool) -> None:
+    def __init__(self, authority: str, identity: Identity) -> None:
         self._authority = authority
-        self._context = ssl.create_default_context() if tls else None
+        self._headers = identity.headers
+        self._context = identity.context()
 
     def exchange(
         self, address: str, port: int, method: str, path: str, body: bytes | None, timeout_s: float
@@ -51,7 +53,7 @@ class RestTransport:
             RequestError: If nothing answers, or with a status of 400 or more.
         """
         connection = _Connection(address, port, self._authority, self._context, timeout_s)
-        headers = {"Host": self._authority, "Content-Type": "application/json"}
+        headers = {"Host": self._authority, "Content-Type": "application/json", **self._headers}
         try:
             connection.request(method, path, body=body, headers=headers)
             answer = connection.getresponse()

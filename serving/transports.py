@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from serving.identity import Identity
 from serving.protocol import MODEL_HEADER, SITE_HEADER
 
 MAX_MESSAGE_BYTES = 64 << 20
@@ -74,12 +75,12 @@ class GrpcTransport:
 
     Args:
         authority: Name that servers are asked for, and that their certificates must be valid for.
-        tls: Whether to speak TLS.
+        identity: Who asks, and whom it trusts.
     """
 
-    def __init__(self, authority: str, tls: bool) -> None:
+    def __init__(self, authority: str, identity: Identity) -> None:
         self._authority = authority
-        self._tls = tls
+        self._identity = identity
         self._channels: dict[tuple[str, int], Any] = {}
         self._lock = threading.Lock()
 
@@ -104,9 +105,10 @@ class GrpcTransport:
             channel = self._channels.get((address, port))
             if channel is None:
                 target = f"ipv4:{address}:{port}"
-                if self._tls:
+                if self._identity.tls:
                     options.append(("grpc.ssl_target_name_override", self._authority))
-                    channel = grpc.secure_channel(target, grpc.ssl_channel_credentials(), options=options)
+                    trusted = grpc.ssl_channel_credentials(self._identity.authorities)
+                    channel = grpc.secure_channel(target, trusted, options=options)
                 else:
                     channel = grpc.insecure_channel(target, options=options)
                 self._channels[(address, port)] = channel
@@ -127,7 +129,7 @@ class GrpcTransport:
         model = message.model_spec.name
         try:
             answer, call = getattr(stub, method).with_call(
-                message, timeout=timeout_s, metadata=((MODEL_HEADER, model),)
+                message, timeout=timeout_s, metadata=((MODEL_HEADER, model), *self._identity.headers.items())
             )
         except grpc.RpcError as error:
             code, details = error.code().name, (error.details() or "no details").strip()

@@ -79,7 +79,9 @@ class GrpcSite(prediction_service_pb2_grpc.PredictionServiceServicer):
 
     def _begin(self, request, context) -> None:
         metadata = dict(context.invocation_metadata())
-        self.behaviour.requests.append({"model": metadata.get("x-model"), "spec": request.model_spec})
+        self.behaviour.requests.append(
+            {"model": metadata.get("x-model"), "spec": request.model_spec, "headers": metadata}
+        )
         time.sleep(self.behaviour.delay_s)
         if self.behaviour.code:
             context.abort(grpc.StatusCode[self.behaviour.code], self.behaviour.message)
@@ -143,7 +145,9 @@ class RestSite:
         self._thread.join(5)
 
     def _answer(self, handler, body: bytes) -> None:
-        self.behaviour.requests.append({"path": handler.path, "host": handler.headers["Host"], "body": body})
+        self.behaviour.requests.append(
+            {"path": handler.path, "host": handler.headers["Host"], "body": body, "headers": handler.headers}
+        )
         time.sleep(self.behaviour.delay_s)
         status, document = 200, self._document(handler.path, body)
         if self.behaviour.refuses_inputs and body:
