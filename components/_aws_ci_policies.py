@@ -14,6 +14,8 @@ ATTACHABLE = (
     "service-role/AmazonEBSCSIDriverPolicy",
 )
 """AWS's own policies that the components attach to roles."""
+PARTS = ("read", "network", "cluster", "identity", "data")
+"""Names of the policies of the role that deploys."""
 PASSED_TO = (
     "eks.amazonaws.com",
     "ec2.amazonaws.com",
@@ -34,6 +36,7 @@ _EC2 = [
     "ec2:DeleteVpcEndpoints", "ec2:ModifyVpcEndpoint", "ec2:ModifyVpcAttribute", "ec2:ModifySubnetAttribute",
     "ec2:ModifyLaunchTemplate", "ec2:DeleteLaunchTemplateVersions", "ec2:RunInstances", *_SECURITY_GROUP,
 ]  # fmt: skip
+_CLUSTER_PARTS = ("cluster", "nodegroup", "addon", "access-entry", "podidentityassociation")
 _READ = [
     "ec2:Describe*", "ec2:Get*", "eks:Describe*", "eks:List*", "elasticloadbalancing:Describe*", "ecr:Describe*",
     "ecr:GetAuthorizationToken", "ecr:GetLifecyclePolicy", "ecr:ListTagsForResource", "kms:DescribeKey", "kms:List*",
@@ -59,7 +62,7 @@ def preview_policy() -> str:
 
 
 def deploy_policies(account: str, project: str, own_roles: list[str]) -> dict[str, str]:
-    """Policies of the role that deploys, by name.
+    """Policies of the role that deploys, by the names in `PARTS`.
 
     IAM limits the length of all inline policies of a role together to 10,240 characters.
 
@@ -119,21 +122,12 @@ def deploy_policies(account: str, project: str, own_roles: list[str]) -> dict[st
                "route53:DeleteHealthCheck", "route53:ChangeTagsForResource"],
               ["arn:aws:route53:::hostedzone/*", "arn:aws:route53:::healthcheck/*"]),
     ]  # fmt: skip
-    cluster = [f"arn:aws:eks:*:{account}:{kind}/*" for kind in (
-        "cluster", "nodegroup", "addon", "access-entry", "podidentityassociation",
-    )]  # fmt: skip
+    cluster = [f"arn:aws:eks:*:{account}:{kind}/*" for kind in _CLUSTER_PARTS]
+    verbs = ("Create", "Update", "Delete", "Associate", "Disassociate", "Tag", "Untag")
     return {
         "read": document(allow(_READ, ["*"])),
         "network": document(allow(_EC2, [f"arn:aws:ec2:*:{account}:*", "arn:aws:ec2:*::image/*"])),
-        "cluster": document(
-            allow(
-                [
-                    f"eks:{verb}*"
-                    for verb in ("Create", "Update", "Delete", "Associate", "Disassociate", "Tag", "Untag")
-                ],
-                cluster,
-            )  # fmt: skip
-        ),
+        "cluster": document(allow([f"eks:{verb}*" for verb in verbs], cluster)),
         "identity": document(*identity),
         "data": document(*data),
     }

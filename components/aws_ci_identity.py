@@ -7,7 +7,7 @@ from typing import Optional
 import pulumi
 import pulumi_aws as aws
 
-from components._aws_ci_policies import READ_POLICIES, deploy_policies, preview_policy
+from components._aws_ci_policies import PARTS, READ_POLICIES, deploy_policies, preview_policy
 from components._aws_policies import token_trust
 from components._base import coerce, reject, token
 from components._naming import label_value, tags
@@ -31,6 +31,8 @@ class AwsCiIdentityArgs:
     """`aud` of the tokens. Default `sts.amazonaws.com`."""
     provider_arn: Optional[str] = None
     """Identity provider of the issuer that the account has already; AWS allows one per issuer. Default: make one."""
+    boundary_arn: Optional[str] = None
+    """IAM policy that bounds both roles, whatever theirs say. Default none."""
     labels: Optional[dict[str, str]] = None
     """Tags of every resource, beside the component's own."""
 
@@ -49,8 +51,9 @@ class AwsCiIdentityArgs:
 class AwsCiIdentity(pulumi.ComponentResource):
     """Two roles for a pipeline, each for the tokens of one subject: one that only looks, one that deploys.
 
-    The deploying role makes and changes roles that bear the project's tag, so it is as powerful as these may be; it can
-    make no user and no lasting key, and cannot change either role of the pipeline. Deploying to a cluster also needs
+    The deploying role makes and changes the roles of clusters and their pods, so it can give these more than it has:
+    keep each environment in an account of its own. It can make no user and no lasting key, and cannot change either
+    role of the pipeline. Deploying to a cluster also needs
     an access entry: pass `deploy_role_arn` as `deployer_role_arn` of `EksServingCluster`. Where the state of the stack
     is kept is not this component's business. Needs permission for `iam:*OpenIDConnectProvider*` and to create roles.
     """
@@ -71,8 +74,8 @@ class AwsCiIdentity(pulumi.ComponentResource):
             provider = aws.iam.OpenIdConnectProvider(
                 f"{name}-issuer", url=a.issuer, client_id_lists=[audience], tags=self._own, opts=child
             ).arn
-        preview = self._role(f"{name}-preview", provider, a.issuer, a.preview_subject, audience)
-        deploy = self._role(f"{name}-deploy", provider, a.issuer, a.deploy_subject, audience)
+        preview = self._role(f"{name}-preview", provider, a, a.preview_subject)
+        deploy = self._role(f"{name}-deploy", provider, a, a.deploy_subject)
         for policy in READ_POLICIES:
             aws.iam.RolePolicyAttachment(
                 f"{name}-preview-{policy.rpartition('/')[2]}",
@@ -85,23 +88,19 @@ class AwsCiIdentity(pulumi.ComponentResource):
         written = pulumi.Output.all(preview.arn, deploy.arn).apply(
             lambda arns: deploy_policies(arns[1].split(":")[4], project, list(arns))
         )
-        for part in deploy_policies("", "", []):
-            aws.iam.RolePolicy(
-                f"{name}-deploy-{part}",
-                role=deploy.name,
-                policy=written.apply(lambda all_, key=part: all_[key]),
-                opts=child,
-            )
+        for part in PARTS:
+            aws.iam.RolePolicy(f"{name}-deploy-{part}", role=deploy.name, policy=written[part], opts=child)
         self.preview_role_arn = preview.arn
         self.deploy_role_arn = deploy.arn
         self.register_outputs({"preview_role_arn": self.preview_role_arn, "deploy_role_arn": self.deploy_role_arn})
 
-    def _role(self, name: str, provider: pulumi.Input[str], issuer: str, subject: str, audience: str) -> aws.iam.Role:
-        trust = pulumi.Output.from_input(provider).apply(lambda arn: token_trust(arn, issuer, subject, audience))
+    def _role(self, name: str, provider: pulumi.Output[str], a: AwsCiIdentityArgs, subject: str) -> aws.iam.Role:
+        audience = a.audience or DEFAULT_AUDIENCE
         return aws.iam.Role(
             f"{name}-role",
-            assume_role_policy=trust,
+            assume_role_policy=provider.apply(lambda arn: token_trust(arn, a.issuer, subject, audience)),
             max_session_duration=_SESSION_S,
+            permissions_boundary=a.boundary_arn,
             tags=self._own,
             opts=pulumi.ResourceOptions(parent=self),
         )
