@@ -22,6 +22,11 @@ class NameRule:
 
 
 RULES = {
+    # https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateCluster.html (2026-08)
+    ("aws", "cluster"): NameRule(r"[0-9A-Za-z][A-Za-z0-9_-]{0,99}", 100, "-"),
+    # https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreatePullThroughCacheRule.html (2026-08)
+    # At most 30 characters, of which the part of each registry, such as /docker-hub, needs 11.
+    ("aws", "image_cache"): NameRule(r"[a-z][a-z0-9-]{1,18}", 19, "-"),
     # https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules (2026-08)
     ("azure", "storage_account"): NameRule(r"[a-z0-9]{3,24}", 24, ""),
     ("azure", "registry"): NameRule(r"[a-z0-9]{5,50}", 50, ""),

@@ -1,11 +1,14 @@
 """A site on AWS, from the stack's settings."""
 
+from typing import Optional
+
 import pulumi
 import pulumi_aws as aws
 
 from components._capacity import CapacityPolicy
 from components._hardening import Hardening
 from components._serving_cluster import SERVICE_ACCOUNT, SERVING_NAMESPACE, Site
+from components.aws_ci_identity import AwsCiIdentity, AwsCiIdentityArgs
 from components.eks_serving_cluster import EksServingCluster, EksServingClusterArgs
 from serving.settings import AwsSite, Settings
 
@@ -27,8 +30,10 @@ def declare(
     pools: dict[str, CapacityPolicy],
     hardening: Hardening,
     provider: pulumi.ProviderResource,
+    deployer_role_arn: Optional[pulumi.Input[str]] = None,
 ) -> Site:
-    """Declare the cluster of a site."""
+    """Declare the cluster of a site; `deployer_role_arn` is the role that runs the stack, if no administrator does."""
+    # A site with zones of its own asks the cloud nothing, so that it can be left alone while the cloud does not answer.
     zones = (
         list(site.zones or ())
         or aws.get_availability_zones(
@@ -51,6 +56,8 @@ def declare(
             system_machine_type=settings.system_pool.machine.aws,
             gpu_pools=pools,
             cidr=site.cidr,
+            admin_role_arns=list(settings.access.admins.aws),
+            deployer_role_arn=deployer_role_arn,
             hardening=hardening,
             mirror=settings.images.mirror,
             docker_hub_secret_arn=settings.images.docker_hub_secret,
@@ -60,6 +67,20 @@ def declare(
         pulumi.ResourceOptions(providers=[provider]),
     )
     return Site(cluster, provider)
+
+
+def declare_ci(settings: Settings, provider: pulumi.ProviderResource) -> Optional[AwsCiIdentity]:
+    """Declare the roles of the settings' pipeline, in the account of a provider; None where there is no pipeline."""
+    ci = settings.access.ci
+    if ci is None:
+        return None
+    return AwsCiIdentity(
+        "ci-aws",
+        AwsCiIdentityArgs(
+            issuer=ci.issuer, preview_subject=ci.preview, deploy_subject=ci.deploy, labels=settings.all_labels
+        ),
+        pulumi.ResourceOptions(provider=provider),
+    )
 
 
 def endpoint_provider() -> pulumi.ProviderResource:

@@ -32,6 +32,8 @@ class EksAddress(pulumi.ComponentResource):
     """Public IPv4 addresses, in the order of `zones`."""
     allocation_ids: pulumi.Output[str]
     """Allocation ids joined by commas, as the load balancer's annotation wants them."""
+    account_id: pulumi.Output[str]
+    """AWS account the addresses belong to, without asking the cloud who is calling."""
 
     def __init__(self, name: str, args: EksAddressArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__(token(EksAddress), name, {}, opts)
@@ -42,4 +44,7 @@ class EksAddress(pulumi.ComponentResource):
         ]
         self.addresses = [eip.public_ip for eip in eips]
         self.allocation_ids = pulumi.Output.all(*[eip.allocation_id for eip in eips]).apply(",".join)
-        self.register_outputs({"addresses": self.addresses, "allocation_ids": self.allocation_ids})
+        self.account_id = eips[0].arn.apply(lambda arn: arn.split(":")[4])
+        self.register_outputs(
+            {"addresses": self.addresses, "allocation_ids": self.allocation_ids, "account_id": self.account_id}
+        )

@@ -7,6 +7,8 @@ import pulumi
 import pulumi_aws as aws
 
 from components._base import coerce, reject, token
+from components._eks_machines import ami_type, machine_problems
+from components._eks_nodes import REPAIR, launch_template, template_of
 from components._limits import node_problems
 from components._naming import tags
 from serving.cluster import POOL_LABEL
@@ -26,6 +28,8 @@ class EksNodePoolArgs:
     """IAM role of the nodes."""
     subnet_ids: pulumi.Input[list[str]]
     """Private subnets the nodes are spread over."""
+    security_group_id: pulumi.Input[str]
+    """Security group of the nodes, the cluster's own."""
     min_nodes: int
     """Fewest nodes, all zones together; at least 1."""
     max_nodes: int
@@ -34,15 +38,22 @@ class EksNodePoolArgs:
     """EC2 instance type. Default m7i.xlarge. A change replaces the pool, new nodes first."""
     pool: Optional[str] = None
     """Value of the node label `tricorn.dev/pool`. Default `system`."""
+    key_arn: Optional[pulumi.Input[str]] = None
+    """KMS key of the disks, which must let EC2 Auto Scaling use it (`AwsKmsKey`). Default one of AWS's own."""
     labels: Optional[dict[str, str]] = None
     """Tags of every resource, beside the component's own."""
 
     def __post_init__(self) -> None:
-        reject("EksNodePool", node_problems(self.min_nodes, self.max_nodes))
+        machines = [self.machine_type] if self.machine_type is not None else None
+        bad = node_problems(self.min_nodes, self.max_nodes)
+        reject("EksNodePool", [*bad, *machine_problems("machineType", machines, gpu=False)])
 
 
 class EksNodePool(pulumi.ComponentResource):
-    """A managed node group without GPUs. The autoscaler owns its count. Needs permission for `eks:*Nodegroup*`."""
+    """A managed node group without GPUs. The autoscaler owns its count, EKS repairs its nodes.
+
+    Needs permission for `eks:*Nodegroup*` and `ec2:*LaunchTemplate*`.
+    """
 
     pool_name: pulumi.Output[str]
     """Physical name of the node group."""
@@ -50,21 +61,32 @@ class EksNodePool(pulumi.ComponentResource):
     def __init__(self, name: str, args: EksNodePoolArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__(token(EksNodePool), name, {}, opts)
         a = coerce(EksNodePoolArgs, args)
+        own = tags("EksNodePool", a.labels)
+        machine_type = a.machine_type or DEFAULT_MACHINE_TYPE
+        template = launch_template(
+            f"{name}-template",
+            disk_gib=DISK_GIB,
+            security_group_id=a.security_group_id,
+            key_arn=a.key_arn,
+            own=own,
+            parent=self,
+        )
         group = aws.eks.NodeGroup(
             f"{name}-nodes",
             cluster_name=a.cluster_name,
             node_role_arn=a.node_role_arn,
             subnet_ids=a.subnet_ids,
-            ami_type="AL2023_x86_64_STANDARD",
-            instance_types=[a.machine_type or DEFAULT_MACHINE_TYPE],
+            ami_type=ami_type([machine_type]),
+            instance_types=[machine_type],
             capacity_type="ON_DEMAND",
-            disk_size=DISK_GIB,
+            launch_template=template_of(template),
             scaling_config=aws.eks.NodeGroupScalingConfigArgs(
                 min_size=a.min_nodes, max_size=a.max_nodes, desired_size=a.min_nodes
             ),
             update_config=aws.eks.NodeGroupUpdateConfigArgs(max_unavailable=1),
+            node_repair_config=REPAIR,
             labels={POOL_LABEL: a.pool or SYSTEM_POOL},
-            tags=tags("EksNodePool", a.labels),
+            tags=own,
             opts=pulumi.ResourceOptions(parent=self, ignore_changes=["scalingConfig.desiredSize"]),
         )
         self.pool_name = group.node_group_name

@@ -1,15 +1,16 @@
 """Access of a Kubernetes service account to an S3 model store."""
 
-import json
 from dataclasses import dataclass
 from typing import Optional
 
 import pulumi
 import pulumi_aws as aws
 
+from components._aws_policies import allow, document, pod_trust
 from components._base import coerce, token
 from components._naming import tags
-from components.eks_cluster import assume_role_policy
+
+_PREFIX = "bundles/"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,12 +25,14 @@ class EksWorkloadIdentityArgs:
     """Name of the service account. It needs no annotation."""
     bucket_arn: pulumi.Input[str]
     """ARN of the bucket the service account may read."""
+    key_arn: Optional[pulumi.Input[str]] = None
+    """KMS key the bucket is encrypted with. Default none: one of AWS's own."""
     labels: Optional[dict[str, str]] = None
     """Tags of every resource, beside the component's own."""
 
 
 class EksWorkloadIdentity(pulumi.ComponentResource):
-    """Read access to one bucket for one service account, through EKS Pod Identity.
+    """Read access to the bundles of one bucket for one service account, through EKS Pod Identity.
 
     Makes no service account. Needs permission to create and pass IAM roles and for `eks:*PodIdentityAssociation`.
     """
@@ -43,15 +46,12 @@ class EksWorkloadIdentity(pulumi.ComponentResource):
         own = tags("EksWorkloadIdentity", a.labels)
         child = pulumi.ResourceOptions(parent=self)
         role = aws.iam.Role(
-            f"{name}-role",
-            assume_role_policy=assume_role_policy("pods.eks.amazonaws.com", "sts:AssumeRole", "sts:TagSession"),
-            tags=own,
-            opts=child,
+            f"{name}-role", assume_role_policy=pod_trust(a.namespace, a.service_account), tags=own, opts=child
         )
         policy = aws.iam.RolePolicy(
             f"{name}-read",
             role=role.name,
-            policy=pulumi.Output.from_input(a.bucket_arn).apply(_read_policy),
+            policy=pulumi.Output.all(a.bucket_arn, a.key_arn).apply(lambda values: _read_policy(values[0], values[1])),
             opts=child,
         )
         association = aws.eks.PodIdentityAssociation(
@@ -67,9 +67,14 @@ class EksWorkloadIdentity(pulumi.ComponentResource):
         self.register_outputs({"role_arn": self.role_arn})
 
 
-def _read_policy(bucket_arn: str) -> str:
+def _read_policy(bucket_arn: str, key_arn: Optional[str]) -> str:
+    inside = {"StringLike": {"s3:prefix": [f"{_PREFIX}*"]}}
     statements = [
-        {"Effect": "Allow", "Action": ["s3:ListBucket"], "Resource": [bucket_arn]},
-        {"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": [f"{bucket_arn}/bundles/*"]},
+        allow(["s3:ListBucket"], [bucket_arn], inside),
+        allow(["s3:GetObject"], [f"{bucket_arn}/{_PREFIX}*"]),
     ]
-    return json.dumps({"Version": "2012-10-17", "Statement": statements})
+    if key_arn is not None:
+        region = key_arn.split(":")[3]
+        via = {"StringEquals": {"kms:ViaService": f"s3.{region}.amazonaws.com"}}
+        statements.append(allow(["kms:Decrypt"], [key_arn], via))
+    return document(*statements)

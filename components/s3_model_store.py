@@ -10,11 +10,29 @@ import pulumi_aws as aws
 from components._base import coerce, protected, token
 from components._naming import tags
 
+_DELETED_DAYS = 30
+_CLEANING = aws.s3.BucketLifecycleConfigurationRuleArgs(
+    id="old-versions",
+    status="Enabled",
+    filter=aws.s3.BucketLifecycleConfigurationRuleFilterArgs(prefix=""),
+    noncurrent_version_expiration=aws.s3.BucketLifecycleConfigurationRuleNoncurrentVersionExpirationArgs(
+        noncurrent_days=_DELETED_DAYS
+    ),
+    abort_incomplete_multipart_upload=aws.s3.BucketLifecycleConfigurationRuleAbortIncompleteMultipartUploadArgs(
+        days_after_initiation=7
+    ),
+)
+"""What was deleted can be had back for a while; what was never finished is cleared away."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class S3ModelStoreArgs:
     """Arguments of `S3ModelStore`."""
 
+    key_arn: Optional[pulumi.Input[str]] = None
+    """KMS key of the objects. Default one of S3's own."""
+    log_bucket: Optional[pulumi.Input[str]] = None
+    """Bucket that gets a line per request, under the logical name of this component. Default none."""
     protect: Optional[bool] = None
     """Refuse to delete the bucket and the objects in it. Default True."""
     labels: Optional[dict[str, str]] = None
@@ -41,6 +59,13 @@ class S3ModelStore(pulumi.ComponentResource):
         bucket = aws.s3.Bucket(
             f"{name}-bucket", force_destroy=a.protect is False, tags=self._tags, opts=protected(self, a.protect)
         )
+        # Lists that grant access object by object are off; only the policies below count.
+        owner = aws.s3.BucketOwnershipControls(
+            f"{name}-owner",
+            bucket=bucket.bucket,
+            rule=aws.s3.BucketOwnershipControlsRuleArgs(object_ownership="BucketOwnerEnforced"),
+            opts=child,
+        )
         block = aws.s3.BucketPublicAccessBlock(
             f"{name}-private",
             bucket=bucket.bucket,
@@ -48,7 +73,8 @@ class S3ModelStore(pulumi.ComponentResource):
             block_public_policy=True,
             ignore_public_acls=True,
             restrict_public_buckets=True,
-            opts=child,
+            # Two changes of one bucket's access at a time conflict (OperationAborted).
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[owner]),
         )
         versioning = aws.s3.BucketVersioning(
             f"{name}-versioning",
@@ -63,9 +89,11 @@ class S3ModelStore(pulumi.ComponentResource):
                 aws.s3.BucketServerSideEncryptionConfigurationRuleArgs(
                     apply_server_side_encryption_by_default=(
                         aws.s3.BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultArgs(
-                            sse_algorithm="AES256"
+                            sse_algorithm="AES256" if a.key_arn is None else "aws:kms", kms_master_key_id=a.key_arn
                         )
-                    )
+                    ),
+                    # One call of KMS per bucket and minute in place of one per object.
+                    bucket_key_enabled=None if a.key_arn is None else True,
                 )
             ],
             opts=child,
@@ -74,10 +102,23 @@ class S3ModelStore(pulumi.ComponentResource):
             f"{name}-tls-only",
             bucket=bucket.bucket,
             policy=bucket.arn.apply(_tls_only_policy),
-            # Two changes of one bucket's access at a time conflict (OperationAborted).
             opts=pulumi.ResourceOptions(parent=self, depends_on=[block]),
         )
-        self._ready = [block, versioning, encryption, tls_only]
+        aws.s3.BucketLifecycleConfiguration(
+            f"{name}-lifecycle",
+            bucket=bucket.bucket,
+            rules=[_CLEANING],
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[versioning]),
+        )
+        if a.log_bucket is not None:
+            aws.s3.BucketLogging(
+                f"{name}-requests",
+                bucket=bucket.bucket,
+                target_bucket=a.log_bucket,
+                target_prefix=f"{name}/",
+                opts=child,
+            )
+        self._ready = [owner, block, versioning, encryption, tls_only]
         self.bucket_name = bucket.bucket
         self.bucket_arn = bucket.arn
         self.register_outputs({"bucket_name": self.bucket_name, "bucket_arn": self.bucket_arn})

@@ -1,4 +1,4 @@
-"""Simulated AWS: network, IAM, S3, ECR, Route 53; EKS is in `aws_eks`."""
+"""Simulated AWS: network, IAM, S3, Route 53; the rest is in the other modules `aws_*`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from collections.abc import Iterator
 
 from localcloud import ledger
 from localcloud.providers import objects, rules
+from localcloud.providers.aws_ecr import KINDS as ECR_KINDS
 from localcloud.providers.aws_eks import KINDS as EKS_KINDS
+from localcloud.providers.aws_keys import KINDS as KEY_KINDS
+from localcloud.providers.aws_links import KINDS as LINK_KINDS
+from localcloud.providers.aws_links import delete_subnet
 from localcloud.providers.aws_names import ACCOUNT, arn, region, role_arn
 from localcloud.providers.calls import ApiError, Call, CreateResult, Kind, Vendor, text, unique
 from localcloud.store import JsonDict, Resource
@@ -56,6 +60,12 @@ def _delete_vpc(call: Call, row: Resource) -> None:
     left = [each.id for each in call.store.resources("aws") if each.inputs.get("vpcId") == row.id]
     if left:
         raise ApiError(f"DependencyViolation: {row.id} has dependencies and cannot be deleted: {', '.join(left)}")
+
+
+def _adopt_default_group(call: Call, inputs: JsonDict) -> CreateResult:
+    vpc = call.require(_VPC, inputs.get("vpcId"), f"InvalidVpcID.NotFound: {inputs.get('vpcId')} does not exist")
+    id_ = text(vpc.outputs["defaultSecurityGroupId"])
+    return id_, {"arn": arn(call, "ec2", f"security-group/{id_}"), "ownerId": ACCOUNT, "name": "default"}
 
 
 def _create_subnet(call: Call, inputs: JsonDict) -> CreateResult:
@@ -210,13 +220,7 @@ def _create_object(call: Call, inputs: JsonDict) -> CreateResult:
     return f"{inputs['bucket']}/{inputs['key']}", _object_outputs(call, inputs)
 
 
-# -- ECR and Route 53
-
-
-def _create_repository(call: Call, inputs: JsonDict) -> CreateResult:
-    name = inputs["name"]
-    outputs = {"arn": arn(call, "ecr", f"repository/{name}"), "registryId": ACCOUNT}
-    return name, {**outputs, "repositoryUrl": f"{ACCOUNT}.dkr.ecr.{region(call)}.amazonaws.com/{name}"}
+# -- Route 53
 
 
 def _create_zone(call: Call, inputs: JsonDict) -> CreateResult:
@@ -275,17 +279,21 @@ def _check_config(config: JsonDict) -> list[tuple[str, str]]:
 _KIND_OF_PART = Kind(_bucket_part, upsert=True)
 KINDS = {
     _VPC: Kind(_create_vpc, delete=_delete_vpc),
-    _SUBNET: Kind(_create_subnet),
+    _SUBNET: Kind(_create_subnet, delete=delete_subnet),
     "aws:ec2/internetGateway:InternetGateway": _ec2("internet-gateway", "igw", "vpcId"),
     "aws:ec2/routeTable:RouteTable": _ec2("route-table", "rtb", "vpcId"),
     "aws:ec2/routeTableAssociation:RouteTableAssociation": _ec2("association", "rtbassoc", "subnetId"),
-    "aws:ec2/securityGroup:SecurityGroup": _ec2("security-group", "sg"),
+    "aws:ec2/securityGroup:SecurityGroup": _ec2("security-group", "sg", "vpcId"),
+    "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": Kind(_adopt_default_group),
     _EIP: Kind(_create_eip, delete=_delete_eip),
     "aws:ec2/natGateway:NatGateway": Kind(_create_nat),
     _ROLE: Kind(_create_role, delete=_delete_role),
     _ATTACHMENT: Kind(_create_attachment, upsert=True),
     _ROLE_POLICY: Kind(_create_role_policy, update=_update_role_policy, delete=_delete_role_policy, upsert=True),
     _BUCKET: Kind(_create_bucket, delete=_delete_bucket),
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": _KIND_OF_PART,
+    "aws:s3/bucketLogging:BucketLogging": _KIND_OF_PART,
+    "aws:s3/bucketOwnershipControls:BucketOwnershipControls": _KIND_OF_PART,
     "aws:s3/bucketPolicy:BucketPolicy": _KIND_OF_PART,
     "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": _KIND_OF_PART,
     "aws:s3/bucketVersioning:BucketVersioning": _KIND_OF_PART,
@@ -296,11 +304,13 @@ KINDS = {
         delete=lambda call, row: objects.delete(call, row.inputs["bucket"], row.inputs["key"]),
         upsert=True,
     ),
-    "aws:ecr/repository:Repository": Kind(_create_repository),
     _ZONE: Kind(_create_zone, delete=_delete_zone),
     _RECORD: Kind(_create_record),
     "aws:route53/healthCheck:HealthCheck": Kind(_create_health_check),
+    **ECR_KINDS,
     **EKS_KINDS,
+    **KEY_KINDS,
+    **LINK_KINDS,
 }
 
 

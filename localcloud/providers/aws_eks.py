@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
-
 from localcloud import ledger
 from localcloud.providers import clusters
+from localcloud.providers.aws_keys import require_key, require_role
+from localcloud.providers.aws_links import require_template
 from localcloud.providers.aws_names import ACCOUNT, arn, region
 from localcloud.providers.calls import ApiError, Call, CreateResult, Kind, text, unique
 from localcloud.providers.machines import Machine, free_capacity, machine, require_quota
 from localcloud.store import JsonDict, Resource
 
 _CLUSTER, _GROUP = "aws:eks/cluster:Cluster", "aws:eks/nodeGroup:NodeGroup"
-_ROLE, _SUBNET = "aws:iam/role:Role", "aws:ec2/subnet:Subnet"
+_SUBNET = "aws:ec2/subnet:Subnet"
 _EFFECTS = {"NO_SCHEDULE": "NoSchedule", "PREFER_NO_SCHEDULE": "PreferNoSchedule", "NO_EXECUTE": "NoExecute"}
 _DEFAULT_VERSION = "1.36"
 _DEFAULT_MACHINE = "t3.medium"
@@ -27,28 +27,18 @@ def _zones(call: Call, subnet_ids: list[str]) -> list[str]:
     return sorted({text(row.outputs["availabilityZone"]) for row in rows})
 
 
-def _require_role(call: Call, role_arn: object, service: str) -> None:
-    """Check that a role exists and trusts a service.
-
-    Raises:
-        ApiError: If not.
-    """
-    role = next((row for row in call.rows(_ROLE) if row.outputs.get("arn") == role_arn), None)
-    if role is None:
-        raise ApiError(f"InvalidParameterException: the role {role_arn} does not exist")
-    if service not in json.dumps(json.loads(text(role.inputs["assumeRolePolicy"])).get("Statement")):
-        raise ApiError(f"InvalidParameterException: the trust policy of {role_arn} does not allow {service}")
-
-
 def _require_cluster(call: Call, name: object) -> Resource:
     return call.require(_CLUSTER, name, f"ResourceNotFoundException: no cluster found for name: {name}")
 
 
 def _create_cluster(call: Call, inputs: JsonDict) -> CreateResult:
     name, version = inputs["name"], text(inputs.get("version")) or _DEFAULT_VERSION
-    _require_role(call, inputs["roleArn"], "eks.amazonaws.com")
+    require_role(call, inputs["roleArn"], "eks.amazonaws.com")
     if len(_zones(call, inputs["vpcConfig"]["subnetIds"])) < 2:
         raise ApiError("InvalidParameterException: subnets specified must be in at least two different AZs")
+    require_key(call, ((inputs.get("encryptionConfig") or {}).get("provider") or {}).get("keyArn"), "")
+    if not any((inputs["vpcConfig"].get(f"endpoint{each}Access", each == "Public")) for each in ("Public", "Private")):
+        raise ApiError("InvalidParameterException: private and public endpoint access cannot both be false")
     issuer = f"https://oidc.eks.{region(call)}.amazonaws.com/id/{unique('', 32).upper()}"
     clusters.begin_cluster(call, name, version, region(call), {"issuer": issuer})
     return name, {
@@ -58,7 +48,16 @@ def _create_cluster(call: Call, inputs: JsonDict) -> CreateResult:
         "platformVersion": "eks.1",
         "status": "CREATING",
         "version": version,
+        "vpcConfig": _network(call, inputs, unique("sg-")),
     }
+
+
+def _network(call: Call, inputs: JsonDict, group: str) -> JsonDict:
+    """Return a cluster's network as EKS reports it, with the security group that EKS made for it."""
+    asked = inputs["vpcConfig"]
+    subnet = call.row(_SUBNET, asked["subnetIds"][0])
+    vpc = subnet.inputs["vpcId"] if subnet is not None else ""
+    return {"publicAccessCidrs": [], **asked, "clusterSecurityGroupId": group, "vpcId": vpc}
 
 
 def _wait_for_cluster(call: Call, row: Resource) -> JsonDict:
@@ -70,7 +69,8 @@ def _wait_for_cluster(call: Call, row: Resource) -> JsonDict:
 def _update_cluster(call: Call, row: Resource, inputs: JsonDict) -> JsonDict:
     version = text(inputs.get("version")) or text(row.outputs.get("version"))
     call.store.set_cluster("aws", row.id, version=version)
-    return {"version": version}
+    group = text(row.outputs["vpcConfig"]["clusterSecurityGroupId"])
+    return {"version": version, "vpcConfig": _network(call, inputs, group)}
 
 
 def _delete_cluster(call: Call, row: Resource) -> None:
@@ -83,13 +83,37 @@ def _delete_cluster(call: Call, row: Resource) -> None:
 # -- node groups
 
 
+def _machine_types(call: Call, inputs: JsonDict) -> list[str]:
+    """Return the instance types of a group, which stand in it or in its launch template.
+
+    Raises:
+        ApiError: If the launch template and the group contradict each other.
+    """
+    types = list(inputs.get("instanceTypes") or [])
+    block = inputs.get("capacityType") == "CAPACITY_BLOCK"
+    market = ""
+    if inputs.get("launchTemplate"):
+        template = require_template(call, inputs["launchTemplate"]).inputs
+        if inputs.get("diskSize"):
+            raise ApiError("InvalidParameterException: disk size must be specified within the launch template")
+        if types and template.get("instanceType"):
+            raise ApiError("InvalidParameterException: instance types stand in the launch template and in the group")
+        for mapping in template.get("blockDeviceMappings") or []:
+            require_key(call, (mapping.get("ebs") or {}).get("kmsKeyId"), "AWSServiceRoleForAutoScaling")
+        market = text((template.get("instanceMarketOptions") or {}).get("marketType"))
+        types = types or [each for each in [template.get("instanceType")] if each]
+    if block != (market == "capacity-block"):
+        raise ApiError("InvalidParameterException: capacity type CAPACITY_BLOCK and the template's market must agree")
+    return types or [_DEFAULT_MACHINE]
+
+
 def _choose(call: Call, inputs: JsonDict, zones: list[str], least: int) -> tuple[str, Machine]:
     """Return the first instance type that can be had now.
 
     Raises:
         ApiError: If a type is unknown, or the group needs nodes at once and no type has room for them.
     """
-    types = inputs.get("instanceTypes") or [_DEFAULT_MACHINE]
+    types = _machine_types(call, inputs)
     known = {each: machine("aws", each) for each in types}
     for name, found in known.items():
         free = free_capacity(call, zones, name)
@@ -146,7 +170,7 @@ def _spec(call: Call, inputs: JsonDict) -> JsonDict:
 def _create_group(call: Call, inputs: JsonDict) -> CreateResult:
     cluster, name = inputs["clusterName"], inputs["nodeGroupName"]
     _require_cluster(call, cluster)
-    _require_role(call, inputs["nodeRoleArn"], "ec2.amazonaws.com")
+    require_role(call, inputs["nodeRoleArn"], "ec2.amazonaws.com")
     if clusters.find_pool(call, cluster, name) is not None:
         raise ApiError(f"ResourceInUseException: node group {name} exists already in {cluster}", "ALREADY_EXISTS")
     bad = [each["effect"] for each in inputs.get("taints") or [] if each["effect"] not in _EFFECTS]
@@ -158,7 +182,7 @@ def _create_group(call: Call, inputs: JsonDict) -> CreateResult:
         "amiType": inputs.get("amiType", "AL2023_x86_64_STANDARD"),
         "capacityType": inputs.get("capacityType", "ON_DEMAND"),
         "diskSize": inputs.get("diskSize", 20),
-        "instanceTypes": inputs.get("instanceTypes", [_DEFAULT_MACHINE]),
+        "instanceTypes": _machine_types(call, inputs),
         "resources": [{"autoscalingGroups": [{"name": f"eks-{name}"}], "remoteAccessSecurityGroupId": ""}],
         "status": "CREATING",
         "version": _DEFAULT_VERSION,
@@ -203,7 +227,7 @@ def _identity(inputs: JsonDict, id_: str) -> ledger.Identity:
 
 def _create_association(call: Call, inputs: JsonDict) -> CreateResult:
     _require_cluster(call, inputs["clusterName"])
-    _require_role(call, inputs["roleArn"], "pods.eks.amazonaws.com")
+    require_role(call, inputs["roleArn"], "pods.eks.amazonaws.com")
     key = tuple(inputs[each] for each in ("clusterName", "namespace", "serviceAccount"))
     for other in ledger.identities(call.store, "aws"):
         if (other.cluster_id, other.namespace, other.service_account) == key:

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+AWS_ACCOUNT = "123456789012"
 SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
 GCP_PROJECT = "acme-models"
 GCP_PROJECT_NUMBER = "424242424242"
@@ -76,15 +77,33 @@ def _gcp(path: str, **extra: Any) -> Any:
 
 
 COMPUTED: dict[str, Any] = {
-    "aws:ec2/eip:Eip": _named("publicIp", "allocationId"),
-    "aws:ecr/repository:Repository": _named("repositoryUrl", "arn"),
+    "aws:cloudwatch/logGroup:LogGroup": _arn,
+    "aws:ec2/eip:Eip": lambda name, inputs: {
+        "publicIp": f"{name}-x1",
+        "allocationId": f"{name}-allocationId",
+        "arn": f"arn:aws:ec2:us-east-1:{AWS_ACCOUNT}:elastic-ip/{name}",
+    },
+    "aws:ec2/launchTemplate:LaunchTemplate": lambda name, inputs: {"latestVersion": 1},
+    "aws:ec2/vpc:Vpc": lambda name, inputs: {"ownerId": AWS_ACCOUNT},
+    "aws:ecr/repository:Repository": lambda name, inputs: {
+        "name": f"{name}-x1",
+        "repositoryUrl": f"{AWS_ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com/{name}-x1",
+        "arn": f"arn:aws:ecr:us-east-1:{AWS_ACCOUNT}:repository/{name}-x1",
+    },
     "aws:eks/cluster:Cluster": lambda name, inputs: {
-        **_arn(name, inputs),
         "endpoint": f"https://{name}.eks.amazonaws.com",
         "certificateAuthority": {"data": CA},
+        "name": inputs["name"],
+        "arn": f"arn:aws:eks:us-east-1:{AWS_ACCOUNT}:cluster/{inputs['name']}",
+        "vpcConfig": {**inputs["vpcConfig"], "clusterSecurityGroupId": f"{name}-group"},
+        "identities": [{"oidcs": [{"issuer": f"https://oidc.eks.us-east-1.amazonaws.com/id/{name}"}]}],
     },
     "aws:eks/nodeGroup:NodeGroup": _named("nodeGroupName"),
+    "aws:iam/openIdConnectProvider:OpenIdConnectProvider": lambda name, inputs: {
+        "arn": f"arn:aws:iam::{AWS_ACCOUNT}:oidc-provider/{inputs['url'].removeprefix('https://')}"
+    },
     "aws:iam/role:Role": _arn,
+    "aws:kms/key:Key": lambda name, inputs: {"arn": f"arn:aws:kms:us-east-1:{AWS_ACCOUNT}:key/{name}"},
     "aws:s3/bucket:Bucket": lambda name, inputs: {"bucket": f"{name}-x1", "arn": f"arn:aws:s3:::{name}-x1"},
     "gcp:artifactregistry/repository:Repository": _gcp("locations/us-central1/repositories"),
     "gcp:compute/address:Address": _gcp("regions/us-central1/addresses", address="203.0.113.7"),

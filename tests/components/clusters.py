@@ -15,6 +15,7 @@ NAMESPACE, SERVICE_ACCOUNT = "serving", "model-server"
 KEY = "bundles/scenes/" + "ab" * 32 + ".tar"
 ARCHIVE = "build/bundles/scenes/" + "ab" * 32 + ".tar"
 ADMIN_ROLE = "arn:aws:iam::123456789012:role/platform/admins"
+HUB_SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:ecr-pullthroughcache/docker-hub-abcdef"
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,13 @@ CLOUDS = {
     "aws": Cloud(
         "EksServingCluster",
         "eks_serving_cluster",
-        {"region": "us-east-1", "zones": ["us-east-1a", "us-east-1b"], "admin_role_arns": [ADMIN_ROLE]},
+        {
+            "region": "us-east-1",
+            "zones": ["us-east-1a", "us-east-1b"],
+            "admin_role_arns": [ADMIN_ROLE],
+            "mirror": True,
+            "docker_hub_secret_arn": HUB_SECRET,
+        },
         "pulumi_aws",
         {"region": "us-east-1"},
     ),

@@ -50,7 +50,8 @@ WHO = dict(namespace="serving", service_account="models")
 net = EksNetwork("aws-net", EksNetworkArgs(zones=["us-east-1a", "us-east-1b"]), on_aws)
 eks = EksCluster("aws", EksClusterArgs(region="us-east-1", kubernetes_version="1.36", protect=False,
                                        subnet_ids=net.private_subnet_ids), on_aws)
-nodes = dict(cluster_name=eks.cluster_name, node_role_arn=eks.node_role_arn, subnet_ids=net.private_subnet_ids)
+nodes = dict(cluster_name=eks.cluster_name, node_role_arn=eks.node_role_arn, subnet_ids=net.private_subnet_ids,
+             security_group_id=eks.security_group_id)
 EksNodePool("aws-system", EksNodePoolArgs(min_nodes=1, max_nodes=2, **nodes), on_aws)
 EksGpuPool("aws-t4", EksGpuPoolArgs(pool="t4", gpu_class="T4-class", max_nodes=2, **nodes), on_aws)
 s3 = S3ModelStore("aws-models", S3ModelStoreArgs(protect=False), on_aws)

@@ -95,10 +95,16 @@ def _install_gateway(api: Api) -> None:
 
 
 def _install_nothing(api: Api) -> None:
-    """Nothing is needed: the node that offers the simulated GPUs is the add-on."""
+    """Nothing is needed: the local cloud does itself what the add-on is for."""
 
 
 ADD_ONS = {
+    "aws-load-balancer-controller": AddOn(
+        "local add-on: the cloud itself gives Services of type LoadBalancer their addresses", _install_nothing
+    ),
+    "cluster-autoscaler": AddOn(
+        "local add-on: the cloud itself starts and ends nodes for pods that find no room", _install_nothing
+    ),
     "gateway-helm": AddOn(
         "local add-on: the custom resources of Gateway API and Envoy Gateway; the cloud itself translates them",
         _install_gateway,
