@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 from policy.aws_access import findings as access_findings
 from policy.aws_access import public_statements, tls_only
@@ -69,7 +68,8 @@ def _node_group(group: Resource, production: bool) -> Iterator[Finding]:
             group, "amiType", image, f"must be one with NVIDIA's driver for {gpus[0]}", "use AL2023_x86_64_NVIDIA"
         )
     taints = at(group.props, "taints")
-    if taints is not UNKNOWN and UNKNOWN not in items(taints) and GPU_KEY not in taint_keys(taints):
+    keys = [UNKNOWN] if taints is UNKNOWN else [at(each, "key") for each in items(taints)]
+    if UNKNOWN not in keys and GPU_KEY not in keys:
         yield Finding(
             group,
             "taints",
@@ -77,11 +77,6 @@ def _node_group(group: Resource, production: bool) -> Iterator[Finding]:
             f"must keep pods without GPUs away from {gpus[0]}",
             f"add the taint {GPU_KEY}=present with effect NO_SCHEDULE",
         )
-
-
-def taint_keys(taints: Any) -> list[Any]:
-    """Keys of a list of taints that are objects."""
-    return [at(each, "key") for each in items(taints)]
 
 
 def _launch_template(template: Resource, production: bool) -> Iterator[Finding]:

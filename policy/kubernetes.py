@@ -33,7 +33,7 @@ def pod_template(resource: Resource) -> tuple[str, Any] | None:
 
 def _images(resource: Resource, production: bool) -> Iterator[Finding]:
     found = pod_template(resource)
-    if found is None:
+    if found is None or not production:
         return
     prefix, template = found
     for path, container in containers(at(template, "spec")):
@@ -141,7 +141,7 @@ def _join(prefix: str, path: str) -> str:
 CHECKS = (
     Check(
         "kubernetes-image-digest",
-        "Every container's image is named by digest, so that what was tested is what runs.",
+        "In production every container's image is named by digest, so that what was tested is what runs.",
         "Tricorn, CKV_K8S_43",
         (),
         judge=_images,

@@ -38,7 +38,8 @@ rule = aws.s3.BucketServerSideEncryptionConfigurationRuleArgs(
     apply_server_side_encryption_by_default=by_default(sse_algorithm="aws:kms"))
 aws.s3.BucketServerSideEncryptionConfiguration("encryption", bucket=models.bucket, rules=[rule], opts=on_aws)
 if complete:
-    deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+    insecure = {"Bool": {"aws:SecureTransport": "false"}}
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Condition": insecure}
     policy = models.arn.apply(lambda arn: json.dumps({"Statement": [{**deny, "Resource": [arn, arn + "/*"]}]}))
     aws.s3.BucketPolicy("tls", bucket=models.bucket, policy=policy, opts=on_aws)
 """
@@ -76,7 +77,9 @@ def test_a_bad_stack_is_stopped_before_anything_is_made(project):
     assert refused.code != 0
     assert "mandatory" in refused.text
     assert "gcp-bucket" in refused.text
-    line = "store: publicAccessPrevention must be enforced (got inherited); set it [CKV_GCP_29, CKV_GCP_114, CKV_GCP_78]"
+    line = (
+        "store: publicAccessPrevention must be enforced (got inherited); set it [CKV_GCP_29, CKV_GCP_114, CKV_GCP_78]"
+    )
     assert line in " ".join(refused.text.split())
     assert project.run("up", "--yes", *pack(project)).code != 0
     assert not project.rows()
