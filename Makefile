@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: up down test check tools venv env clean help
+.PHONY: up down test check preview deploy docs tools venv env clean help
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## /  make \1  /p' Makefile
@@ -22,6 +22,15 @@ check: venv ## linters and types only
 
 tools: venv ## find or build pulumi, etcd, kube-*, kubectl, egctl, rclone
 	@$(RUN) -m toolchain
+
+preview: venv ## what would change in STACK=dev or prod, checked against the policy pack
+	@$(RUN) -m deploy preview -s "$(STACK)"
+
+deploy: venv ## change STACK=dev or prod, after a preview and a question
+	@$(RUN) -m deploy up -s "$(STACK)"
+
+docs: venv ## reference pages from the schema, the components and the policy pack
+	@$(RUN) -m docs.generate
 
 env: venv ## print the environment of the local run as shell commands
 	@$(RUN) -m localcloud env

@@ -46,6 +46,8 @@ class Row:
     """Aliases as text: a URN, or `name`, `type` and so on of a spec."""
     depends_on: frozenset[str]
     """URNs of everything the engine would wait for: explicit dependencies and those of the inputs."""
+    links: dict[str, frozenset[str]]
+    """Input to the URNs of the resources that its value is made from."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,7 @@ class RecordingMonitor(mocks.MockMonitor):
                     ignore_changes=tuple(request.ignoreChanges),
                     aliases=(*request.aliasURNs, *[_alias(alias) for alias in request.aliases]),
                     depends_on=frozenset(request.dependencies),
+                    links={key: frozenset(value.urns) for key, value in request.propertyDependencies.items()},
                 )
             )
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]  # the stock monitor has no annotations

@@ -1,0 +1,150 @@
+"""What is left alone when a site or an authority is frozen: all of it, and nothing of any other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from deploy.errors import DeployError
+from deploy.frozen import exclusions
+from serving.settings import Settings, parse_settings
+
+PREFIX = "urn:pulumi:prod::tricorn::"
+STACK = "pulumi:pulumi:Stack"
+
+
+class State:
+    """A stack's state as `pulumi stack export` prints it."""
+
+    def __init__(self) -> None:
+        self.resources: list[dict[str, Any]] = []
+        self.stack = self.add("", STACK, "tricorn-prod")
+
+    def add(self, parent: str, type_: str, name: str) -> str:
+        above = parent.split("::")[2] if parent and STACK not in parent else ""
+        urn = f"{PREFIX}{above + '$' if above else ''}{type_}::{name}"
+        entry = {"urn": urn, "type": type_, "custom": not type_.startswith("tricorn:"), "inputs": {}, "outputs": {}}
+        self.resources.append(entry | ({"parent": parent} if parent else {}))
+        return urn
+
+    def site(self, name: str, kind: str, cloud: str) -> None:
+        self.add(self.stack, f"pulumi:providers:{cloud}", f"{name}-{cloud.removesuffix('-native')}")
+        cluster = self.add(self.stack, f"tricorn:index:{kind}ServingCluster", name)
+        network = self.add(cluster, f"tricorn:index:{kind}Network", f"{name}-network")
+        self.add(network, "x:net:Net", f"{name}-network-net")
+        self.add(cluster, "pulumi:providers:kubernetes", f"{name}-k8s")
+        serving = self.add(self.stack, "tricorn:index:ServingNamespace", f"{name}-serving")
+        self.add(serving, "kubernetes:core/v1:Namespace", f"{name}-serving-namespace")
+        self.add(self.stack, "tricorn:index:ModelServer", f"{name}-scenes-v1")
+
+    def export(self) -> dict[str, Any]:
+        return {"version": 3, "deployment": {"manifest": {}, "resources": self.resources}}
+
+
+def state() -> State:
+    whole = State()
+    whole.site("gcp-iowa", "Gke", "gcp")
+    whole.site("gcp-iowa-2", "Gke", "gcp")
+    whole.site("aws-virginia", "Eks", "aws")
+    for cloud in ("aws", "gcp"):
+        whole.add(whole.stack, f"pulumi:providers:{cloud}", f"endpoint-{cloud}")
+    endpoint = whole.add(whole.stack, "tricorn:index:GlobalEndpoint", "endpoint")
+    route53 = whole.add(endpoint, "tricorn:index:AwsDnsZone", "endpoint-route53")
+    whole.add(route53, "aws:route53/record:Record", "endpoint-route53-gcp-iowa")
+    cloud_dns = whole.add(endpoint, "tricorn:index:GcpDnsZone", "endpoint-cloud-dns")
+    whole.add(cloud_dns, "gcp:dns/recordSet:RecordSet", "endpoint-cloud-dns-a")
+    return whole
+
+
+SITES = {
+    "gcp-iowa": {"cloud": "gcp", "project": "acme-models", "region": "us-central1", "weight": 40},
+    "gcp-iowa-2": {"cloud": "gcp", "project": "acme-models", "region": "us-central1", "weight": 40},
+    "aws-virginia": {"cloud": "aws", "region": "us-east-1", "weight": 20},
+}
+
+
+def settings(*frozen: str, sites: dict[str, Any] | None = None) -> Settings:
+    """Settings that froze names; read without the rules that span sections, which may forbid such site names."""
+    return Settings.model_validate({"domain": "serve.example.com", "sites": sites or SITES, "frozen": list(frozen)})
+
+
+def names(found: dict[str, list[str]]) -> dict[str, list[str]]:
+    return {frozen: [urn.rpartition("::")[2] for urn in urns] for frozen, urns in found.items()}
+
+
+def of_site(name: str, provider: str) -> list[str]:
+    return [
+        f"{name}-{provider}", name, f"{name}-network", f"{name}-network-net", f"{name}-k8s",
+        f"{name}-serving", f"{name}-serving-namespace", f"{name}-scenes-v1",
+    ]  # fmt: skip
+
+
+def test_everything_of_a_site_is_left_alone_and_nothing_of_the_site_whose_name_goes_on():
+    found = exclusions(state().export(), settings("gcp-iowa"))
+    assert names(found) == {"gcp-iowa": of_site("gcp-iowa", "gcp")}
+    assert names(exclusions(state().export(), settings("gcp-iowa-2"))) == {"gcp-iowa-2": of_site("gcp-iowa-2", "gcp")}
+
+
+def test_a_site_that_is_only_in_the_state_is_not_taken_for_a_part_of_another():
+    left = {name: site for name, site in SITES.items() if name != "gcp-iowa-2"}
+    found = exclusions(state().export(), settings("gcp-iowa", sites=left))
+    assert names(found) == {"gcp-iowa": of_site("gcp-iowa", "gcp")}
+
+
+def test_urns_are_exact():
+    whole = state().export()
+    known = {each["urn"] for each in whole["deployment"]["resources"]}
+    for urns in exclusions(whole, settings("aws-virginia", "route53")).values():
+        assert urns
+        assert set(urns) <= known
+        assert not [urn for urn in urns if "*" in urn or "," in urn]
+
+
+def test_a_sites_records_in_the_public_name_are_not_of_the_site():
+    for urns in exclusions(state().export(), settings("gcp-iowa", "aws-virginia")).values():
+        assert not [urn for urn in urns if "endpoint" in urn]
+
+
+@pytest.mark.parametrize(
+    ("authority", "expected"),
+    [
+        ("route53", ["endpoint-aws", "endpoint-route53", "endpoint-route53-gcp-iowa"]),
+        ("cloudDns", ["endpoint-gcp", "endpoint-cloud-dns", "endpoint-cloud-dns-a"]),
+    ],
+)
+def test_an_authority_is_left_alone_without_the_other(authority, expected):
+    assert names(exclusions(state().export(), settings(authority))) == {authority: expected}
+
+
+def test_the_public_name_is_frozen_when_all_its_authorities_are():
+    found = names(exclusions(state().export(), settings("route53", "cloudDns")))
+    assert "endpoint" in found["route53"]
+
+
+def test_sites_and_authorities_together():
+    found = exclusions(state().export(), settings("aws-virginia", "route53"))
+    assert names(found)["aws-virginia"] == of_site("aws-virginia", "aws")
+    assert len(found["route53"]) == 3
+
+
+def test_what_was_never_deployed_cannot_be_frozen():
+    whole = State()
+    whole.site("gcp-iowa", "Gke", "gcp")
+    with pytest.raises(DeployError, match=r"frozen: aws-virginia must be deployed already \(got no resource of it"):
+        exclusions(whole.export(), settings("gcp-iowa", "aws-virginia"))
+    for empty in ({}, {"deployment": None}, {"deployment": {"resources": None}}):
+        with pytest.raises(DeployError):
+            exclusions(empty, settings("gcp-iowa"))
+
+
+def test_a_resource_that_waits_for_its_deletion_is_named_once():
+    whole = state().export()
+    whole["deployment"]["resources"] += [{**each, "delete": True} for each in whole["deployment"]["resources"]]
+    assert names(exclusions(whole, settings("gcp-iowa"))) == {"gcp-iowa": of_site("gcp-iowa", "gcp")}
+
+
+def test_nothing_is_frozen_by_default():
+    assert exclusions(state().export(), settings()) == {}
+    sites = {"aws": SITES["aws-virginia"]}
+    assert parse_settings({"domain": "serve.example.com", "sites": sites}).frozen == ()
