@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Optional
 
 from components._base import reject
-from components._gpu_catalog import candidates
+from components._gpu_catalog import candidates, has_machines, machine_problem, resolve
+from components._limits import Problems
 
 SPOT_SUFFIX = "spot"
 DEFAULT_MIN_NODES = 0
@@ -76,22 +77,61 @@ class PoolPlan:
 def plans(cloud: str, policy: CapacityPolicy) -> tuple[PoolPlan, ...]:
     """Turn a policy into node pools of a cloud: on demand first, then spot; one that can have no node is left out.
 
+    A cloud without a catalog, where the nodes exist already, gets none.
+
     Raises:
-        ValueError: If the cloud has no GPU that the policy allows; the text lists what it has.
+        ValueError: If the cloud cannot have what the policy wants; the text lists what it has.
     """
+    if not has_machines(cloud):
+        return ()
+    problems = policy_problems(cloud, policy)
+    if problems:
+        raise ValueError("; ".join(reason for _, reason in problems))
+    gpu_class = resolve(cloud, policy.gpu_class, policy.accept)
     least = policy.min_nodes or DEFAULT_MIN_NODES
-    spot = math.ceil(policy.max_nodes * (policy.spot_percent or 0) / 100)
-    on_demand = policy.max_nodes if policy.on_demand_fallback is not False else policy.max_nodes - spot
-    machines = policy.machine_types or [each.machine_type for each in candidates(cloud, policy.gpu_class)]
+    on_demand, spot = _most(policy)
+    machines = policy.machine_types or [each.machine_type for each in candidates(cloud, gpu_class)]
 
     def plan(suffix: str, is_spot: bool, low: int, high: int) -> PoolPlan:
         reserved = (None, None) if is_spot else (policy.reservation_id, policy.reservation_kind)
-        return PoolPlan(suffix, is_spot, low, high, policy.gpu_class, machines, policy.zones, *reserved)
+        return PoolPlan(suffix, is_spot, low, high, gpu_class, list(machines), policy.zones, *reserved)
 
+    # Nodes that are always there are bought on demand: spot nodes can vanish all at once.
+    low = min(least, on_demand)
     found = []
     if on_demand:
-        # Nodes that are always there are bought on demand: spot nodes can vanish all at once.
-        found.append(plan("", False, min(least, on_demand), on_demand))
+        found.append(plan("", False, low, on_demand))
     if spot:
-        found.append(plan(f"-{SPOT_SUFFIX}", True, 0 if on_demand else least, spot))
+        found.append(plan(f"-{SPOT_SUFFIX}", True, least - low, spot))
     return tuple(found)
+
+
+def policy_problems(cloud: str, policy: CapacityPolicy) -> Problems:
+    """What a cloud cannot have of a policy, as pairs of argument name and reason; nothing where nodes exist already."""
+    if not has_machines(cloud):
+        return []
+    try:
+        gpu_class = resolve(cloud, policy.gpu_class, policy.accept)
+    except ValueError as error:
+        return [("gpuClass", str(error))]
+    bad: Problems = []
+    if policy.machine_types is not None:
+        reason = machine_problem(cloud, gpu_class, policy.machine_types)
+        if reason is not None:
+            bad.append(("machineTypes", reason))
+    if policy.reservation_kind == "capacity-block" and cloud != "aws":
+        bad.append(("reservationKind", f"capacity-block is a kind of AWS; {cloud} has on-demand reservations only"))
+    if policy.reservation_id is not None and not _most(policy)[0]:
+        bad.append(
+            (
+                "reservationId",
+                "is used by on-demand nodes, and this policy has none; lower the spot share or allow them",
+            )
+        )
+    return bad
+
+
+def _most(policy: CapacityPolicy) -> tuple[int, int]:
+    """Most on-demand and most spot nodes."""
+    spot = math.ceil(policy.max_nodes * (policy.spot_percent or 0) / 100)
+    return (policy.max_nodes if policy.on_demand_fallback is not False else policy.max_nodes - spot), spot

@@ -6,8 +6,7 @@ from typing import Optional, Protocol
 import pulumi
 
 from components._base import reject
-from components._capacity import CapacityPolicy
-from components._gpu_catalog import refusal
+from components._capacity import CapacityPolicy, policy_problems
 from components._limits import Problems, network_problems, node_problems, pool_problems, version_problems
 
 SERVING_NAMESPACE = "serving"
@@ -103,7 +102,5 @@ def refuse(
     ]
     for pool, spec in (gpu_pools or {}).items():
         bad += pool_problems(f"gpuPools.{pool}", pool)
-        reason = refusal(cloud, spec.gpu_class)
-        if reason is not None:
-            bad.append((f"gpuPools.{pool}.gpuClass", reason))
+        bad += [(f"gpuPools.{pool}.{argument}", reason) for argument, reason in policy_problems(cloud, spec)]
     reject(owner, bad)

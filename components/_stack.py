@@ -3,19 +3,19 @@
 import importlib
 from collections.abc import Mapping
 from types import ModuleType
-from typing import Any, Optional
+from typing import Optional
 
 import pulumi
 
-from components._capacity import CapacityPolicy
 from components._endpoint import SiteTarget
 from components._hardening import Hardening
 from components._serving_cluster import Site
 from components._site_workloads import declare_base, declare_workloads
 from components._stack_bundles import Bundles
+from components._stack_pools import site_policies
 from components.global_endpoint import GlobalEndpoint, GlobalEndpointArgs
 from serving.routes import health_path
-from serving.settings import GpuPool, PoolOverride, Settings
+from serving.settings import Settings
 
 SITE_MODULES = {"aws": "aws_site", "gcp": "gcp_site", "azure": "azure_site"}
 """Cloud of a site to the module here that declares it; only the clouds in use are imported."""
@@ -43,12 +43,6 @@ def declare_sites(settings: Settings, bundles: Bundles, providers: Providers) ->
     return sites
 
 
-def site_policies(name: str, settings: Settings) -> dict[str, CapacityPolicy]:
-    """GPU pools of a site: the policies of the settings with what differs on its cloud and at the site."""
-    cloud = settings.sites[name].cloud
-    return {pool: _policy(policy, cloud, name) for pool, policy in settings.pools.items()}
-
-
 def hardening(settings: Settings) -> Hardening:
     """The settings' `cluster` section in the words of the components."""
     cluster = settings.cluster
@@ -66,29 +60,6 @@ def hardening(settings: Settings) -> Hardening:
 
 def _module(cloud: str) -> ModuleType:
     return importlib.import_module(f"components.{SITE_MODULES[cloud]}")
-
-
-def _policy(pool: GpuPool, cloud: str, site: str) -> CapacityPolicy:
-    def chosen(field: str) -> Any:
-        for key in (site, cloud):
-            override = pool.overrides.get(key, PoolOverride())
-            if (value := getattr(override, field)) is not None:
-                return value
-        return getattr(pool, field, None)
-
-    spot, reservation, machines, zones = (chosen(each) for each in ("spot", "reservation", "machines", "zones"))
-    return CapacityPolicy(
-        gpu_class=chosen("gpu"),
-        accept=list(pool.accept),
-        min_nodes=chosen("min"),
-        max_nodes=chosen("max"),
-        spot_percent=spot.share_percent if spot else None,
-        on_demand_fallback=spot.fallback == "on-demand" if spot else None,
-        machine_types=list(machines) if machines else None,
-        zones=list(zones) if zones else None,
-        reservation_id=reservation.id if reservation else None,
-        reservation_kind=reservation.kind if reservation else None,
-    )
 
 
 def declare_endpoint(settings: Settings, sites: Mapping[str, Site]) -> GlobalEndpoint:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pulumi
 
-from components._gpu_catalog import refusal
+from components._stack_pools import pool_problems
 from serving.bundles import Bundle, BundleError, load_bundle
 from serving.settings import Settings
 
@@ -13,7 +13,7 @@ Bundles = Mapping[tuple[str, int], Bundle]
 
 
 def load_bundles(settings: Settings) -> Bundles:
-    """Read and check every bundle version that the settings name, and every GPU class against its clouds.
+    """Read and check every bundle version that the settings name, and every pool against its clouds.
 
     Raises:
         pulumi.RunError: With every problem and its path, before any resource is declared.
@@ -36,10 +36,7 @@ def load_bundles(settings: Settings) -> Bundles:
                     f"name another folder, or rename the model"
                 )
             found[(model, version)] = bundle
-    for site_name, site in settings.sites.items():
-        for pool_name, pool in settings.pools.items():
-            if (reason := refusal(site.cloud, pool.gpu)) is not None:
-                problems.append(f"pools.{pool_name}.gpu: {reason} (got {pool.gpu!r}, needed at site {site_name})")
+    problems += pool_problems(settings)
     if problems:
         lines = "\n".join(f"  tricorn:settings.{line}" for line in problems)
         raise pulumi.RunError(f"Pulumi.{pulumi.get_stack()}.yaml cannot be deployed:\n{lines}")

@@ -120,7 +120,7 @@ class StoredObject:
 
 @dataclass(frozen=True)
 class Fault:
-    """A failure to inject: `kind` one of stockout, quota, throttle, slow, unhealthy, crash, error."""
+    """A failure to inject: `kind` one of stockout, quota, throttle, slow, unhealthy, crash, error, denied."""
 
     kind: str
     argument: str

@@ -92,10 +92,8 @@ class ModelServerSpec:
 
     @property
     def memory_mib(self) -> int:
-        """Memory of a pod in MiB: as configured, else twice the measured peak, in whole steps of 256."""
-        if self.resources.memory_mib is not None:
-            return self.resources.memory_mib
-        return math.ceil(2 * self.bundle.measured.peak_memory_mib / _MEMORY_STEP_MIB) * _MEMORY_STEP_MIB
+        """Memory of a pod in MiB."""
+        return server_memory_mib(self.resources, self.bundle)
 
     @property
     def selector(self) -> dict[str, str]:
@@ -106,6 +104,13 @@ class ModelServerSpec:
     def labels(self) -> dict[str, str]:
         """Labels of every object."""
         return {**self.selector, "app.kubernetes.io/component": "model-server", "app.kubernetes.io/part-of": "tricorn"}
+
+
+def server_memory_mib(resources: Resources, bundle: BundleManifest) -> int:
+    """Memory of a pod in MiB: as configured, else twice the measured peak, in whole steps of 256."""
+    if resources.memory_mib is not None:
+        return resources.memory_mib
+    return math.ceil(2 * bundle.measured.peak_memory_mib / _MEMORY_STEP_MIB) * _MEMORY_STEP_MIB
 
 
 def model_server_objects(spec: ModelServerSpec) -> dict[str, Manifest]:

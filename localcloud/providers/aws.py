@@ -16,10 +16,11 @@ from localcloud.providers.aws_keys import KINDS as KEY_KINDS
 from localcloud.providers.aws_links import KINDS as LINK_KINDS
 from localcloud.providers.aws_links import delete_subnet
 from localcloud.providers.aws_names import ACCOUNT, arn, region, role_arn
+from localcloud.providers.aws_quotas import INVOKES as QUOTA_INVOKES
+from localcloud.providers.aws_quotas import ZONES as _ZONES
 from localcloud.providers.calls import ApiError, Call, CreateResult, Kind, Vendor, text, unique
 from localcloud.store import JsonDict, Resource
 
-_ZONES = "abcdef"
 _VPC, _SUBNET, _EIP = "aws:ec2/vpc:Vpc", "aws:ec2/subnet:Subnet", "aws:ec2/eip:Eip"
 _ROLE, _ROLE_POLICY = "aws:iam/role:Role", "aws:iam/rolePolicy:RolePolicy"
 _BUCKET, _OBJECT = "aws:s3/bucket:Bucket", "aws:s3/bucketObjectv2:BucketObjectv2"
@@ -335,6 +336,7 @@ VENDOR = Vendor(
     distribution="pulumi-aws",
     kinds=KINDS,
     invokes={
+        **QUOTA_INVOKES,
         "aws:index/getCallerIdentity:getCallerIdentity": _caller,
         "aws:index/getAvailabilityZones:getAvailabilityZones": _zones,
         "aws:index/getRegion:getRegion": lambda call, _: {

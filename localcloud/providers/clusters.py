@@ -7,7 +7,8 @@ import base64
 from localcloud.providers.calls import ApiError, Call, Incomplete
 from localcloud.store import Cluster, JsonDict, Pool
 
-_VERSIONS = tuple(f"1.{minor}" for minor in range(32, 37))
+VERSIONS = tuple(f"1.{minor}" for minor in range(32, 37))
+"""Kubernetes versions on offer, oldest first."""
 _PATCH = "3"
 
 
@@ -18,9 +19,9 @@ def begin_cluster(call: Call, name: str, version: str, region: str, attributes: 
         ApiError: If the version is not offered or there is a cluster of that name.
     """
     minor = ".".join(version.split(".")[:2])
-    if minor not in _VERSIONS:
+    if minor not in VERSIONS:
         raise ApiError(
-            f"unsupported Kubernetes version {version!r}; {call.cloud} offers {', '.join(_VERSIONS)}",
+            f"unsupported Kubernetes version {version!r}; {call.cloud} offers {', '.join(VERSIONS)}",
             "INVALID_ARGUMENT",
         )
     if call.store.cluster(call.cloud, name) is not None:

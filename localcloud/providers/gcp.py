@@ -12,6 +12,7 @@ from localcloud.providers.calls import ApiError, Call, CreateResult, Kind, Vendo
 from localcloud.providers.gcp_gke import KINDS as GKE_KINDS
 from localcloud.providers.gcp_gke import MEMBER, bind_identities, require_pool_exists, subject, unbind_identities
 from localcloud.providers.gcp_names import PROJECT_NUMBER, place, project, self_link, valid_name
+from localcloud.providers.gcp_quotas import INVOKES as QUOTA_INVOKES
 from localcloud.store import JsonDict, Resource
 
 _ADDRESS = "gcp:compute/address:Address"
@@ -274,6 +275,7 @@ VENDOR = Vendor(
     distribution="pulumi-gcp",
     kinds=KINDS,
     invokes={
+        **QUOTA_INVOKES,
         "gcp:organizations/getProject:getProject": _get_project,
         "gcp:organizations/getClientConfig:getClientConfig": _client_config,
     },

@@ -97,6 +97,10 @@ MACHINES: Mapping[str, Mapping[str, Machine]] = {
         "Standard_ND96isr_H100_v5": _gpus(96, 1900, 8, "standardNDSH100v5Family"),
     },
 }
+NOT_OFFERED = -1
+"""Figure of free machines in a zone that never has the machine type."""
+PLENTY = 100_000.0
+"""Maximum of a quota that has no row."""
 ATTACHABLE = {"nvidia-tesla-t4": ("n1-",), "nvidia-tesla-v100": ("n1-",), "nvidia-tesla-p100": ("n1-",)}
 """Accelerators of Google Cloud that are attached to a general machine type, with the prefixes it may have."""
 
@@ -115,7 +119,7 @@ def machine(cloud: str, machine_type: str) -> Machine:
 
 
 def require_quota(call: Call, region: str, code: str, needed: float, message: str) -> None:
-    """Check a quota of a region, if it has a row.
+    """Check a quota of a region.
 
     Args:
         call: The call.
@@ -127,12 +131,9 @@ def require_quota(call: Call, region: str, code: str, needed: float, message: st
     Raises:
         ApiError: If it is exceeded.
     """
-    with call.store.connect() as db:
-        row = db.execute(
-            "select maximum from quotas where cloud=? and region=? and code=?", (call.cloud, region, code)
-        ).fetchone()
-    if row is not None and needed > row["maximum"]:
-        raise ApiError(message.format(maximum=f"{row['maximum']:g}", needed=f"{needed:g}"))
+    maximum = granted(call, region, code)
+    if needed > maximum:
+        raise ApiError(message.format(maximum=f"{maximum:g}", needed=f"{needed:g}"))
 
 
 def free_capacity(call: Call, zones: Iterable[str], machine_type: str) -> int | None:
@@ -144,4 +145,22 @@ def free_capacity(call: Call, zones: Iterable[str], machine_type: str) -> int | 
         ).fetchall()
     if not rows:
         return None
-    return sum(int(row["free"]) for row in rows if row["zone"] in wanted)
+    return sum(max(0, int(row["free"])) for row in rows if row["zone"] in wanted)
+
+
+def offered(call: Call, zone: str, machine_type: str) -> bool:
+    """Return whether a zone has a machine type at all; a stock-out (0 free) is not the same as `NOT_OFFERED`."""
+    with call.store.connect() as db:
+        row = db.execute(
+            "select free from capacity where cloud=? and zone=? and machine_type=?", (call.cloud, zone, machine_type)
+        ).fetchone()
+    return machine_type in MACHINES[call.cloud] and (row is None or row["free"] != NOT_OFFERED)
+
+
+def granted(call: Call, region: str, code: str) -> float:
+    """Return the maximum of a quota, which is large where the cloud states no limit."""
+    with call.store.connect() as db:
+        row = db.execute(
+            "select maximum from quotas where cloud=? and region=? and code=?", (call.cloud, region, code)
+        ).fetchone()
+    return float(row["maximum"]) if row is not None else PLENTY

@@ -42,6 +42,7 @@ _REFUSALS = {
     "quota": ("FAILED_PRECONDITION", "QuotaExceeded: the quota of this region is used up"),
     "throttle": ("RESOURCE_EXHAUSTED", "Throttling: rate exceeded"),
     "error": ("INTERNAL", "InternalError: the cloud could not do it"),
+    "denied": ("PERMISSION_DENIED", "AccessDenied: the caller may not do this"),
 }
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 

@@ -6,7 +6,9 @@ Only outputs that a component uses are here: a component that reads another one 
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -31,7 +33,48 @@ USER_KUBECONFIG = {
     "users": [{"name": "clusterUser", "user": {"token": INLINE_SECRET, "client-key-data": INLINE_SECRET}}],
 }
 
-FUNCTIONS: dict[str, Mapping[str, Any]] = {
+
+@dataclass(frozen=True)
+class Refused:
+    """The answer of a cloud that does not let the caller ask, or does not answer."""
+
+    reason: str
+
+
+Answer = Mapping[str, Any] | Refused | Callable[[Mapping[str, Any]], Mapping[str, Any]]
+"""What a provider function gives: always the same, an error, or something made from its arguments (camelCase)."""
+
+
+def _offerings(args: Mapping[str, Any]) -> dict[str, Any]:
+    """Every instance type in every zone."""
+    types = next(each["values"] for each in args["filters"] if each["name"] == "instance-type")
+    pairs = [(name, f"us-east-1{zone}") for name in types for zone in "abcdef"]
+    return {"instanceTypes": [name for name, _ in pairs], "locations": [zone for _, zone in pairs]}
+
+
+def _machine_types(args: Mapping[str, Any]) -> dict[str, Any]:
+    """Every machine type that the filter names."""
+    names = re.findall(r'name = "([^"]+)"', args["filter"])
+    return {"machineTypes": [{"name": name, "guestCpus": 4, "memoryMb": 16384} for name in names]}
+
+
+FUNCTIONS: dict[str, Answer] = {
+    "aws:ec2/getInstanceType:getInstanceType": {"defaultVcpus": 4, "memorySize": 16384},
+    "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings": _offerings,
+    "aws:eks/getClusterVersions:getClusterVersions": {
+        "clusterVersions": [
+            {"clusterVersion": f"1.{minor}", "versionStatus": "STANDARD_SUPPORT"} for minor in range(34, 37)
+        ]
+    },
+    "aws:servicequotas/getServiceQuota:getServiceQuota": {"value": 1000},
+    "gcp:cloudquota/getSQuotaInfo:getSQuotaInfo": {
+        "dimensionsInfos": [
+            {"dimensions": {}, "applicableLocations": ["us-central1", "global"], "details": [{"value": "1000"}]}
+        ]
+    },
+    "gcp:compute/getMachineTypes:getMachineTypes": _machine_types,
+    "gcp:compute/getZones:getZones": {"names": [f"us-central1-{zone}" for zone in "abcf"]},
+    "gcp:container/getEngineVersions:getEngineVersions": {"validMasterVersions": ["1.36.1-gke.5", "1.35.4-gke.7"]},
     "gcp:organizations/getProject:getProject": {"number": GCP_PROJECT_NUMBER, "projectId": GCP_PROJECT},
     "azure-native:containerservice:listManagedClusterUserCredentials": {
         "kubeconfigs": [

@@ -100,7 +100,7 @@ class Recording:
 class RecordingMocks(mocks.Mocks):
     """Answers resources with their own inputs and declared outputs only, and no unlisted function at all."""
 
-    def __init__(self, preview: bool, outputs: Mapping[str, Computed], answers: Mapping[str, Mapping[str, Any]]):
+    def __init__(self, preview: bool, outputs: Mapping[str, Computed], answers: Mapping[str, cloud_answers.Answer]):
         self._preview = preview
         self._outputs = {**cloud_answers.COMPUTED, **outputs}
         self._answers = {**cloud_answers.FUNCTIONS, **answers}
@@ -122,7 +122,10 @@ class RecordingMocks(mocks.Mocks):
         """
         if args.token not in self._answers:
             raise AssertionError(f"{args.token} was called with {args.args}, but the test lists no answer for it")
-        return dict(self._answers[args.token]), []
+        answer = self._answers[args.token]
+        if isinstance(answer, cloud_answers.Refused):
+            return {}, [("", answer.reason)]
+        return dict(answer(args.args) if callable(answer) else answer), []
 
 
 class RecordingMonitor(mocks.MockMonitor):
@@ -181,7 +184,7 @@ def run(
     *,
     preview: bool = False,
     outputs: Mapping[str, Computed] | None = None,
-    answers: Mapping[str, Mapping[str, Any]] | None = None,
+    answers: Mapping[str, cloud_answers.Answer] | None = None,
 ) -> Recording:
     """Run a Pulumi program and record it.
 

@@ -76,7 +76,7 @@ def test_eks_declares_the_taint_and_takes_the_image_with_the_driver(run):
         assert row.inputs["taints"] == [{"key": "nvidia.com/gpu", "value": "present", "effect": "NO_SCHEDULE"}]
         assert row.inputs["labels"] == {"tricorn.dev/pool": "t4"}
         assert row.inputs["amiType"] == "AL2023_x86_64_NVIDIA"
-        assert row.inputs["instanceTypes"] == ["g4dn.xlarge"]
+        assert row.inputs["instanceTypes"] == ["g4dn.xlarge", "g4dn.2xlarge"]
         assert row.inputs["updateConfig"]["updateStrategy"] == "MINIMAL"
 
 

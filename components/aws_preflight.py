@@ -1,0 +1,201 @@
+"""What AWS says before anything is created: quotas, instance types by zone, Kubernetes versions."""
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+from components import _gpu_machines_aws as rows
+from components._gpu_catalog import machine
+from components._preflight_calls import Questions, Unanswered, ask_all
+from components._preflight_models import check_node
+from components._preflight_quota import Demand, Quota, compare
+from components._preflight_report import Report, SiteNeeds
+from components.aws_site import ZONES
+from components.eks_network import DEFAULT_CIDR
+from components.eks_node_pool import DEFAULT_MACHINE_TYPE
+
+NETWORK = DEFAULT_CIDR
+"""Range of a site without `cidr`."""
+CLUSTER_RANGES: tuple[str, ...] = ()
+"""Ranges of pods and services that a site's network must keep free of: EKS has pods in the network itself."""
+_STANDARD = "L-1216C47A"
+_STANDARD_FAMILIES = ("a", "c", "d", "h", "i", "im", "is", "m", "r", "t", "z")
+_WHAT = {
+    _STANDARD: "vCPUs of on-demand standard instances",
+    rows.G: "vCPUs of on-demand G and VT instances",
+    rows.G_SPOT: "vCPUs of spot G and VT instances",
+    rows.P: "vCPUs of on-demand P instances",
+    rows.P_SPOT: "vCPUs of spot P4, P3 and P2 instances",
+    rows.P5_SPOT: "vCPUs of spot P5 instances",
+}
+
+
+async def check(sites: Sequence[SiteNeeds], report: Report) -> None:
+    """Ask AWS, once and at the same time, whether it can give what its sites need, and report what it cannot."""
+    demand = Demand()
+    for needs in sites:
+        _add_gpu_pools(needs, demand)
+    answers = await ask_all(_questions(sites, demand))
+    for needs in sites:
+        _check_version(needs, answers["versions", needs.site.location_name], report)
+        _check_offers(needs, answers, report)
+        _check_system_pool(needs, answers, demand, report)
+    limits = {
+        quota: answer if isinstance(answer := answers[quota], Unanswered) else answer.value for quota in demand.quotas
+    }
+    compare(report, demand, limits, raise_by=_raise_by, see_by=_see_by)
+
+
+def _questions(sites: Sequence[SiteNeeds], demand: Demand) -> Questions:
+    asked: Questions = {}
+    types: dict[str, set[str]] = {}
+    for needs in sites:
+        types.setdefault(needs.site.location_name, {_system_machine(needs)}).update(_machine_types(needs))
+    for needs in sites:
+        region, system = needs.site.location_name, _system_machine(needs)
+        opts = pulumi.InvokeOutputOptions(provider=needs.provider)
+        asked["zones", region] = partial(
+            aws.get_availability_zones_output,
+            state="available",
+            filters=[aws.GetAvailabilityZonesFilterArgs(name="opt-in-status", values=["opt-in-not-required"])],
+            opts=opts,
+        )
+        asked["offers", region] = partial(
+            aws.ec2.get_instance_type_offerings_output,
+            location_type="availability-zone",
+            filters=[
+                aws.ec2.GetInstanceTypeOfferingsFilterArgs(
+                    name="instance-type", values=sorted({system, *types[region]})
+                )
+            ],
+            opts=opts,
+        )
+        asked["versions", region] = partial(aws.eks.get_cluster_versions_output, opts=opts)
+        asked["machine", region, system] = partial(aws.ec2.get_instance_type_output, instance_type=system, opts=opts)
+        for quota in {*demand.quotas, _system_quota(needs)}:
+            if quota.place == region and quota.code:
+                asked[quota] = partial(
+                    aws.servicequotas.get_service_quota_output, service_code="ec2", quota_code=quota.code, opts=opts
+                )
+    return asked
+
+
+def _add_gpu_pools(needs: SiteNeeds, demand: Demand) -> None:
+    region = needs.site.location_name
+    for pool, plans in needs.plans.items():
+        for plan in plans:
+            # A reservation counts against the quota from the day it is made, whether it is used or not, and a Capacity
+            # Block does not count at all: nodes that go into either need no more.
+            if plan.reservation_id is not None:
+                continue
+            found = [row for name in plan.machine_types if (row := machine("aws", name)) is not None]
+            row = min(found, key=lambda each: each.vcpus)
+            code = row.spot_quota if plan.spot else row.quota
+            demand.add(Quota(region, code, _WHAT[code]), plan.max_nodes * row.vcpus, f"pools.{pool}.max", needs)
+
+
+def _machine_types(needs: SiteNeeds) -> set[str]:
+    return {name for plans in needs.plans.values() for plan in plans for name in plan.machine_types}
+
+
+def _system_machine(needs: SiteNeeds) -> str:
+    return needs.settings.system_pool.machine.aws or DEFAULT_MACHINE_TYPE
+
+
+def _system_quota(needs: SiteNeeds) -> Quota:
+    """The quota of the pool without GPUs; one without a code for an unusual family."""
+    family = re.match("[a-z]+", _system_machine(needs))
+    code = _STANDARD if family is not None and family.group() in _STANDARD_FAMILIES else ""
+    return Quota(needs.site.location_name, code, _WHAT[_STANDARD] if code else "vCPUs")
+
+
+def _check_version(needs: SiteNeeds, answer: Any, report: Report) -> None:
+    wanted, region = needs.settings.kubernetes_version, needs.site.location_name
+    if isinstance(answer, Unanswered):
+        report.warning(
+            f"site {needs.name}: it is not known whether EKS has Kubernetes {wanted} ({answer.reason}): "
+            f"aws eks describe-cluster-versions --region {region}"
+        )
+        return
+    offered = {each.cluster_version: each.version_status for each in answer.cluster_versions}
+    if wanted not in offered or offered[wanted] == "UNSUPPORTED":
+        usable = sorted(version for version, status in offered.items() if status != "UNSUPPORTED")
+        report.problem(
+            "kubernetesVersion", f"EKS has no Kubernetes {wanted} in {region}",
+            have=", ".join(usable), need=wanted, where=needs.name, fix="choose one that every site has",
+        )  # fmt: skip
+    elif offered[wanted] == "EXTENDED_SUPPORT":
+        report.warning(
+            f"site {needs.name}: EKS supports Kubernetes {wanted} at extra cost only and will upgrade the cluster by "
+            "itself; raise kubernetesVersion"
+        )
+
+
+def _check_offers(needs: SiteNeeds, answers: Mapping[Any, Any], report: Report) -> None:
+    region = needs.site.location_name
+    offers, zones = answers["offers", region], answers["zones", region]
+    if isinstance(offers, Unanswered):
+        report.warning(
+            f"site {needs.name}: it is not known which zones offer the pools' instance types ({offers.reason}): "
+            f"aws ec2 describe-instance-type-offerings --location-type availability-zone --region {region}"
+        )
+        return
+    places: dict[str, set[str]] = defaultdict(set)
+    for name, zone in zip(offers.instance_types, offers.locations, strict=True):
+        places[name].add(zone)
+    own = list(getattr(needs.site, "zones", None) or ())
+    if not own and isinstance(zones, Unanswered):
+        report.warning(f"site {needs.name}: the zones of {region} are not known ({zones.reason}); name them in zones")
+    elif not own:
+        own = zones.names[:ZONES]
+    pools = [
+        (f"pools.{pool}", plan.machine_types, plan.zones or own)
+        for pool, plans in needs.plans.items() for plan in plans
+    ]  # fmt: skip
+    for path, types, wanted in [*pools, ("systemPool.machine.aws", [_system_machine(needs)], own)]:
+        found = set().union(*(places[name] for name in types))
+        lacking = [zone for zone in wanted if zone not in found]
+        if wanted and len(lacking) < len(wanted) and lacking:
+            report.warning(
+                f"site {needs.name}: {path} can have no nodes in {', '.join(lacking)}, which offers no "
+                f"{' or '.join(types)}; {', '.join(sorted(found))} would"
+            )
+        elif not found or (wanted and lacking):
+            elsewhere = ", ".join(sorted(found))
+            report.problem(
+                path,
+                f"{' or '.join(types)} is not offered in {', '.join(wanted) or region}",
+                where=needs.name,
+                fix=f"set zones to some of {elsewhere}" if elsewhere else "use another class, machine type or region",
+            )
+
+
+def _check_system_pool(needs: SiteNeeds, answers: Mapping[Any, Any], demand: Demand, report: Report) -> None:
+    name, quota = _system_machine(needs), _system_quota(needs)
+    answer = answers["machine", needs.site.location_name, name]
+    if isinstance(answer, Unanswered):
+        report.warning(f"site {needs.name}: the size of {name} is not known ({answer.reason}), so neither is its quota")
+        return
+    for server in needs.servers:
+        if server.pool is None:
+            check_node(needs, server, name, answer.default_vcpus, answer.memory_size / 1024, report)
+    if not quota.code:
+        report.warning(f"site {needs.name}: the quota of {name} is not known; see Service Quotas for its family")
+        return
+    demand.add(quota, needs.settings.system_pool.max * answer.default_vcpus, "systemPool.max", needs)
+
+
+def _raise_by(quota: Quota, need: float) -> str:
+    return (
+        f"aws service-quotas request-service-quota-increase --service-code ec2 --quota-code {quota.code} "
+        f"--desired-value {need:g} --region {quota.place}"
+    )
+
+
+def _see_by(place: str) -> str:
+    return f"aws service-quotas list-service-quotas --service-code ec2 --region {place}"
