@@ -14,6 +14,7 @@ import yaml
 SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
 GCP_PROJECT = "acme-models"
 GCP_PROJECT_NUMBER = "424242424242"
+GKE_DNS_ENDPOINT = "gke-0123456789abcdef-424242424242.us-central1.gke.goog"
 CA = base64.b64encode(b"certificate authority").decode()
 INLINE_SECRET = "a-token-that-must-not-travel"
 """Stands in the credentials AKS hands out; no resource may carry it."""
@@ -31,7 +32,6 @@ USER_KUBECONFIG = {
 }
 
 FUNCTIONS: dict[str, Mapping[str, Any]] = {
-    "gcp:organizations/getProject:getProject": {"number": GCP_PROJECT_NUMBER, "projectId": GCP_PROJECT},
     "azure-native:containerservice:listManagedClusterUserCredentials": {
         "kubeconfigs": [
             {"name": "clusterUser", "value": base64.b64encode(yaml.safe_dump(USER_KUBECONFIG).encode()).decode()}
@@ -88,18 +88,33 @@ COMPUTED: dict[str, Any] = {
     "aws:s3/bucket:Bucket": lambda name, inputs: {"bucket": f"{name}-x1", "arn": f"arn:aws:s3:::{name}-x1"},
     "gcp:artifactregistry/repository:Repository": _gcp("locations/us-central1/repositories"),
     "gcp:compute/address:Address": _gcp("regions/us-central1/addresses", address="203.0.113.7"),
+    "gcp:compute/firewall:Firewall": _gcp("global/firewalls"),
     "gcp:compute/network:Network": _gcp("global/networks"),
     "gcp:compute/router:Router": _gcp("regions/us-central1/routers"),
     "gcp:compute/subnetwork:Subnetwork": _gcp("regions/us-central1/subnetworks"),
     "gcp:container/cluster:Cluster": _gcp(
-        "locations/us-central1/clusters", endpoint="198.51.100.9", masterAuth={"clusterCaCertificate": CA}
+        "locations/us-central1/clusters", endpoint="198.51.100.9"
     ),
     "gcp:container/nodePool:NodePool": _gcp("locations/us-central1/clusters/c/nodePools"),
+    "gcp:iam/workloadIdentityPool:WorkloadIdentityPool": lambda name, inputs: {
+        "name": f"projects/{GCP_PROJECT_NUMBER}/locations/global/workloadIdentityPools/"
+        + inputs["workloadIdentityPoolId"],
+    },
+    "gcp:iam/workloadIdentityPoolProvider:WorkloadIdentityPoolProvider": lambda name, inputs: {
+        "name": f"projects/{GCP_PROJECT_NUMBER}/locations/global/workloadIdentityPools/"
+        + f"{inputs['workloadIdentityPoolId']}/providers/{inputs['workloadIdentityPoolProviderId']}",
+    },
+    "gcp:kms/cryptoKey:CryptoKey": _gcp("locations/us-central1/keyRings/r/cryptoKeys"),
+    "gcp:kms/keyRing:KeyRing": _gcp("locations/us-central1/keyRings"),
+    "gcp:projects/serviceIdentity:ServiceIdentity": lambda name, inputs: {
+        "email": f"service-{GCP_PROJECT_NUMBER}@{inputs['service'].partition('.')[0]}.iam.gserviceaccount.com"
+    },
     "gcp:serviceaccount/account:Account": lambda name, inputs: {
         "email": f"{inputs['accountId']}@{inputs['project']}.iam.gserviceaccount.com",
         "member": f"serviceAccount:{inputs['accountId']}@{inputs['project']}.iam.gserviceaccount.com",
+        "name": f"projects/{GCP_PROJECT}/serviceAccounts/{inputs['accountId']}",
     },
-    "gcp:storage/bucket:Bucket": _gcp("buckets"),
+    "gcp:storage/bucket:Bucket": _gcp("buckets", projectNumber=int(GCP_PROJECT_NUMBER)),
     "gcp:storage/bucketObject:BucketObject": _gcp("objects", md5hash="bWQ1"),
     "azure-native:containerregistry:Registry": _arm(
         "Microsoft.ContainerRegistry", "registries", property_="registryName", loginServer=lambda n: f"{n}.azurecr.io"
@@ -132,6 +147,10 @@ COMPUTED: dict[str, Any] = {
 """Computed outputs by type token; `id` is the resource's id."""
 
 RESHAPED: dict[str, Mapping[str, Any]] = {
+    "gcp:container/cluster:Cluster": {
+        "masterAuth": {"clusterCaCertificate": CA},
+        "controlPlaneEndpointsConfig": {"dnsEndpointConfig": {"endpoint": GKE_DNS_ENDPOINT}},
+    },
     "azure-native:containerservice:ManagedCluster": {
         "identity": {"type": "UserAssigned", "userAssignedIdentities": {}}
     },
