@@ -52,11 +52,9 @@ def reach(hard: Hardening) -> dict[str, Any]:
 def endpoint(hard: Hardening, cluster: gcp.container.Cluster) -> pulumi.Output[str]:
     """Kubeconfig of the cluster by the endpoint that `reach` opens; the DNS name has a certificate that all trust."""
     public = bool(hard.public_endpoint)
-    host = (
-        cluster.endpoint
-        if public
-        else cluster.control_plane_endpoints_config.apply(lambda config: config.dns_endpoint_config.endpoint)
-    )
+    # By way of the id, because in the preview of a new cluster these endpoints are there but have no name yet.
+    named = cluster.id.apply(lambda _: cluster.control_plane_endpoints_config)
+    host = cluster.endpoint if public else named.apply(lambda config: config.dns_endpoint_config.endpoint)
     return exec_kubeconfig(
         server=pulumi.Output.concat("https://", host),
         certificate_authority=cluster.master_auth.apply(lambda auth: auth.cluster_ca_certificate) if public else None,

@@ -23,8 +23,9 @@ class GcpAuditLogsArgs:
 class GcpAuditLogs(pulumi.ComponentResource):
     """Logs who reads from Cloud Storage in a project, and keeps the project's logs for as long as wanted.
 
-    Both are settings of the whole project, so every site in it must want the same. They stay when the site goes: another
-    may need them, and nobody should lose logs with a cluster. Google Cloud logs changes in any case, for 400 days.
+    Both are settings of the whole project, so every site in it must want the same. They stay when the site goes:
+    another may need them, and nobody should lose logs with a cluster. Google Cloud logs changes in any case, for 400
+    days.
     Needs the roles `roles/logging.admin` and `roles/resourcemanager.projectIamAdmin`.
     """
 

@@ -10,7 +10,9 @@ import pulumi_gcp as gcp
 from components._base import coerce, reject, token
 from components._naming import physical, stack_scope
 from components.gke_cluster import ADMIN_ROLE, FINDER_ROLE, NODE_ROLES
+from components.gke_services import GkeServices, GkeServicesArgs
 
+SERVICES = ["cloudresourcemanager", "iam", "iamcredentials", "sts"]
 MAX_SUBJECT = 127
 """Longest `google.subject` in bytes (https://cloud.google.com/iam/docs/workload-identity-federation)."""
 PREVIEW_ROLES = (
@@ -81,7 +83,8 @@ class GcpCiIdentity(pulumi.ComponentResource):
 
     Google Cloud keeps the name of a deleted pool for 30 days, in which it can be had back but not made again: after a
     destroy, undelete and import it, or give the component another name. Needs the roles
-    `roles/iam.workloadIdentityPoolAdmin`, `roles/iam.serviceAccountAdmin` and `roles/resourcemanager.projectIamAdmin`.
+    `roles/iam.workloadIdentityPoolAdmin`, `roles/iam.serviceAccountAdmin`, `roles/resourcemanager.projectIamAdmin` and
+    `roles/serviceusage.serviceUsageAdmin`.
     """
 
     preview_service_account: pulumi.Output[str]
@@ -94,8 +97,13 @@ class GcpCiIdentity(pulumi.ComponentResource):
     def __init__(self, name: str, args: GcpCiIdentityArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__(token(GcpCiIdentity), name, {}, opts)
         a = coerce(GcpCiIdentityArgs, args)
-        self._name, self._project = name, a.project
-        child = pulumi.ResourceOptions(parent=self)
+        services = GkeServices(
+            f"{name}-services",
+            GkeServicesArgs(project=a.project, names=SERVICES),
+            pulumi.ResourceOptions(parent=self),
+        )
+        self._name, self._project, self._child = name, a.project, services.first(self)
+        child = self._child
         self._pool = gcp.iam.WorkloadIdentityPool(
             f"{name}-pool",
             project=a.project,
@@ -140,7 +148,7 @@ class GcpCiIdentity(pulumi.ComponentResource):
         conditional: Optional[dict[str, gcp.projects.IAMMemberConditionArgs]] = None,
     ) -> pulumi.Output[str]:
         """Declare a service account that one subject may act as; returns its email."""
-        name, child = f"{self._name}-{use}", pulumi.ResourceOptions(parent=self)
+        name, child = f"{self._name}-{use}", self._child
         account = gcp.serviceaccount.Account(
             f"{name}-account",
             account_id=physical("gcp", "service_account", name, stack_scope(self._project)),

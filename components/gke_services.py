@@ -35,13 +35,13 @@ class GkeServicesArgs:
     """Google Cloud project id."""
     hardening: Optional[Hardening] = None
     """How closed and how well kept the site is. Default that of production."""
-    others: Optional[list[str]] = None
-    """More services, by the first part of their names, such as `sts`. Default none."""
+    names: Optional[list[str]] = None
+    """Services by the first part of their names, such as `sts`. Default all that a site needs with its hardening."""
 
     def __post_init__(self) -> None:
         bad = [
-            ("others", f"must be first parts of service names, such as sts, got {each!r}")
-            for each in self.others or []
+            ("names", f"must be first parts of service names, such as sts, got {each!r}")
+            for each in self.names or []
             if not each.isalnum()
         ]
         reject("GkeServices", bad)
@@ -61,10 +61,6 @@ class GkeServices(pulumi.ComponentResource):
     def __init__(self, name: str, args: GkeServicesArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__(token(GkeServices), name, {}, opts)
         a = coerce(GkeServicesArgs, args)
-        hard = a.hardening or PRODUCTION
-        wanted = {*ALWAYS, *(a.others or [])}
-        wanted |= {*KEYS} if hard.customer_keys is not False else set()
-        wanted |= {*SCANNING} if hard.scanning is not False else set()
         self.services = [
             gcp.projects.Service(
                 f"{name}-{service}",
@@ -73,7 +69,7 @@ class GkeServices(pulumi.ComponentResource):
                 disable_on_destroy=False,
                 opts=pulumi.ResourceOptions(parent=self),
             )
-            for service in sorted(wanted)
+            for service in sorted(set(a.names or _needed(a.hardening or PRODUCTION)))
         ]
         self.names = [service.service for service in self.services]
         self.register_outputs({"names": self.names})
@@ -90,3 +86,8 @@ class GkeServices(pulumi.ComponentResource):
             return None
         after = pulumi.ResourceOptions(depends_on=list(self.services))
         return pulumi.ResourceTransformationResult(given.props, pulumi.ResourceOptions.merge(given.opts, after))
+
+
+def _needed(hard: Hardening) -> tuple[str, ...]:
+    keys = KEYS if hard.customer_keys is not False else ()
+    return (*ALWAYS, *keys, *(SCANNING if hard.scanning is not False else ()))

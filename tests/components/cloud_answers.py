@@ -92,9 +92,7 @@ COMPUTED: dict[str, Any] = {
     "gcp:compute/network:Network": _gcp("global/networks"),
     "gcp:compute/router:Router": _gcp("regions/us-central1/routers"),
     "gcp:compute/subnetwork:Subnetwork": _gcp("regions/us-central1/subnetworks"),
-    "gcp:container/cluster:Cluster": _gcp(
-        "locations/us-central1/clusters", endpoint="198.51.100.9"
-    ),
+    "gcp:container/cluster:Cluster": _gcp("locations/us-central1/clusters", endpoint="198.51.100.9"),
     "gcp:container/nodePool:NodePool": _gcp("locations/us-central1/clusters/c/nodePools"),
     "gcp:iam/workloadIdentityPool:WorkloadIdentityPool": lambda name, inputs: {
         "name": f"projects/{GCP_PROJECT_NUMBER}/locations/global/workloadIdentityPools/"
@@ -102,7 +100,7 @@ COMPUTED: dict[str, Any] = {
     },
     "gcp:iam/workloadIdentityPoolProvider:WorkloadIdentityPoolProvider": lambda name, inputs: {
         "name": f"projects/{GCP_PROJECT_NUMBER}/locations/global/workloadIdentityPools/"
-        + f"{inputs['workloadIdentityPoolId']}/providers/{inputs['workloadIdentityPoolProviderId']}",
+        f"{inputs['workloadIdentityPoolId']}/providers/{inputs['workloadIdentityPoolProviderId']}",
     },
     "gcp:kms/cryptoKey:CryptoKey": _gcp("locations/us-central1/keyRings/r/cryptoKeys"),
     "gcp:kms/keyRing:KeyRing": _gcp("locations/us-central1/keyRings"),
