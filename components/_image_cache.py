@@ -1,26 +1,28 @@
-"""Where a cloud's own registry keeps its copy of a public image."""
+"""Names of public images in a registry that caches them."""
 
+import re
 from collections.abc import Mapping
 from typing import Optional
 
-from serving.images import parse_image
+DOCKER_HUB = "docker.io"
+_ALIASES = {"index.docker.io": DOCKER_HUB, "registry-1.docker.io": DOCKER_HUB}
 
 
 def cached_path(reference: str, prefixes: Mapping[str, str]) -> Optional[str]:
-    """Path of a cached image in a registry; None where the cache does not cover the image's own registry.
+    """Path of an image in a cache: `prefix/repository[:tag][@digest]`; None where its registry is not cached.
 
     Args:
-        reference: `registry/repository[:tag][@sha256:digest]`; tag and digest are kept as they are.
-        prefixes: Host of every registry that is cached, to the first part of the paths of its images.
-
-    Returns:
-        What follows the host of the cloud's registry, e.g. `docker-hub/tensorflow/serving:2.20.0@sha256:...`.
-
-    Raises:
-        ValueError: If the reference is not one of an image; see `serving.images.parse_image`.
+        reference: Image as clients write it; one without a registry is of Docker Hub.
+        prefixes: Registry host to the prefix under which the cache holds its images.
     """
-    image = parse_image(reference)
-    prefix = prefixes.get(image.registry)
-    if prefix is None:
+    first, slash, rest = reference.partition("/")
+    if slash and re.search(r"[.:]|^localhost$", first):
+        host, repository = _ALIASES.get(first, first), rest
+    else:
+        host, repository = DOCKER_HUB, reference
+    if host not in prefixes:
         return None
-    return f"{prefix}/{str(image).removeprefix(f'{image.registry}/')}"
+    if host == DOCKER_HUB and "/" not in repository:
+        # Docker Hub keeps its own images under this name, which clients may leave out and caches may not.
+        repository = f"library/{repository}"
+    return f"{prefixes[host]}/{repository}"

@@ -13,7 +13,7 @@ GPU_TAINT_VALUE = "present"
 def exec_kubeconfig(
     *,
     server: pulumi.Input[str],
-    certificate_authority: pulumi.Input[str],
+    certificate_authority: Optional[pulumi.Input[str]],
     command: str,
     arguments: Sequence[pulumi.Input[str]],
     install_hint: str,
@@ -22,21 +22,20 @@ def exec_kubeconfig(
 
     Args:
         server: URL of the API server.
-        certificate_authority: Base64 of the PEM certificate that signed the server's.
+        certificate_authority: Base64 of the PEM certificate that signed the server's; None where every client trusts
+            it already.
         command: Program on PATH that prints an ExecCredential.
         arguments: Its arguments.
         install_hint: Shown by clients when the program is missing.
     """
+    cluster = {"server": server}
+    if certificate_authority is not None:
+        cluster["certificate-authority-data"] = certificate_authority
     return pulumi.Output.json_dumps(
         {
             "apiVersion": "v1",
             "kind": "Config",
-            "clusters": [
-                {
-                    "name": "cluster",
-                    "cluster": {"server": server, "certificate-authority-data": certificate_authority},
-                }
-            ],
+            "clusters": [{"name": "cluster", "cluster": cluster}],
             "users": [
                 {
                     "name": "user",

@@ -35,6 +35,8 @@ RULES = {
     ("gcp", "service_account"): NameRule(r"[a-z][a-z0-9-]{4,28}[a-z0-9]", 30, "-"),
     # https://cloud.google.com/artifact-registry/docs/repositories/create-repos (2026-08)
     ("gcp", "repository"): NameRule(r"[a-z][a-z0-9-]{0,61}[a-z0-9]", 63, "-"),
+    # https://cloud.google.com/iam/docs/reference/rest/v1/projects.locations.workloadIdentityPools/create (2026-08)
+    ("gcp", "identity_pool"): NameRule(r"[a-z0-9][a-z0-9-]{2,30}[a-z0-9]", 32, "-"),
 }
 """Rules of the names that the providers do not make up themselves."""
 

@@ -39,6 +39,7 @@ def declare(
             gpu_pools=pools,
             cidr=site.cidr,
             hardening=hardening,
+            admin_groups=list(settings.access.admins.gcp),
             zones=list(site.zones) if site.zones else None,
             mirror=settings.images.mirror,
             protect=settings.protect,

@@ -7,15 +7,12 @@ import pulumi
 import pulumi_gcp as gcp
 
 from components._base import coerce, reject, token
+from components._gke_nodes import node_config, private_nodes, repaired
 from components._limits import node_problems
-from components._naming import tags
-from serving.cluster import POOL_LABEL
 from serving.settings_sites import SYSTEM_POOL
 
 DEFAULT_MACHINE_TYPE = "e2-standard-4"
 DISK_GIB = 50
-OAUTH_SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
-"""Everything: what nodes may do is decided by the service account's roles."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +31,12 @@ class GkeNodePoolArgs:
     """Machine type. Default e2-standard-4. A change replaces the pool, new nodes first."""
     pool: Optional[str] = None
     """Value of the node label `tricorn.dev/pool`. Default `system`."""
+    node_zones: Optional[list[str]] = None
+    """Zones of the nodes. Default all of the cluster's."""
+    disk_key: Optional[pulumi.Input[str]] = None
+    """Id of the Cloud KMS key of the boot disks. Default Google's own. A change replaces the pool."""
+    image_streaming: Optional[bool] = None
+    """Start containers before their image is there. Needs private access to Google's services. Default False."""
     labels: Optional[dict[str, str]] = None
     """Labels of every resource, beside the component's own."""
 
@@ -57,23 +60,22 @@ class GkeNodePool(pulumi.ComponentResource):
         pool = gcp.container.NodePool(
             f"{name}-nodes",
             cluster=a.cluster_id,
+            node_locations=a.node_zones,
             autoscaling=gcp.container.NodePoolAutoscalingArgs(
                 total_min_node_count=a.min_nodes, total_max_node_count=a.max_nodes, location_policy="BALANCED"
             ),
-            management=gcp.container.NodePoolManagementArgs(auto_repair=True, auto_upgrade=True),
-            node_config=gcp.container.NodePoolNodeConfigArgs(
+            management=repaired(),
+            upgrade_settings=gcp.container.NodePoolUpgradeSettingsArgs(max_surge=1, max_unavailable=0),
+            network_config=private_nodes(),
+            node_config=node_config(
+                "GkeNodePool",
                 machine_type=a.machine_type or DEFAULT_MACHINE_TYPE,
-                disk_size_gb=DISK_GIB,
+                pool=a.pool or SYSTEM_POOL,
+                disk_gib=DISK_GIB,
                 service_account=a.node_service_account,
-                oauth_scopes=OAUTH_SCOPES,
-                labels={POOL_LABEL: a.pool or SYSTEM_POOL},
-                resource_labels=tags("GkeNodePool", a.labels),
-                workload_metadata_config=gcp.container.NodePoolNodeConfigWorkloadMetadataConfigArgs(
-                    mode="GKE_METADATA"
-                ),
-                shielded_instance_config=gcp.container.NodePoolNodeConfigShieldedInstanceConfigArgs(
-                    enable_secure_boot=True, enable_integrity_monitoring=True
-                ),
+                disk_key=a.disk_key,
+                image_streaming=a.image_streaming,
+                labels=a.labels,
             ),
             opts=pulumi.ResourceOptions(parent=self, ignore_changes=["initialNodeCount", "nodeCount"]),
         )

@@ -8,6 +8,9 @@ import pulumi_gcp as gcp
 
 from components._base import coerce, token
 
+DEFAULT_PREFIX = "bundles/"
+"""Where `GcsModelStore.upload` is told to put archives."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class GkeWorkloadIdentityArgs:
@@ -23,12 +26,17 @@ class GkeWorkloadIdentityArgs:
     """Name of the service account. It needs no annotation."""
     bucket_name: pulumi.Input[str]
     """Bucket the service account may read."""
+    project_number: pulumi.Input[str]
+    """Number of the project of the cluster, which names the identity pool in IAM."""
+    prefix: Optional[str] = None
+    """Beginning of the names of the objects it may read. Default `bundles/`."""
 
 
 class GkeWorkloadIdentity(pulumi.ComponentResource):
-    """Read access to one bucket for one service account, without a Google service account in between.
+    """Read access to the bundles of one bucket for one service account, without a Google service account in between.
 
-    Makes no service account. Needs the role `roles/storage.admin` on the bucket.
+    Objects can be read by name but not listed: the condition does not hold for the bucket itself. Makes no service
+    account. Needs the role `roles/storage.admin` on the bucket.
     """
 
     member: pulumi.Output[str]
@@ -37,10 +45,8 @@ class GkeWorkloadIdentity(pulumi.ComponentResource):
     def __init__(self, name: str, args: GkeWorkloadIdentityArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__(token(GkeWorkloadIdentity), name, {}, opts)
         a = coerce(GkeWorkloadIdentityArgs, args)
-        project = gcp.organizations.get_project_output(
-            project_id=a.project, opts=pulumi.InvokeOutputOptions(parent=self)
-        )
-        member = pulumi.Output.all(project.number, a.cluster_id).apply(
+        prefix = DEFAULT_PREFIX if a.prefix is None else a.prefix
+        member = pulumi.Output.all(a.project_number, a.cluster_id).apply(
             lambda values: (
                 f"principal://iam.googleapis.com/projects/{values[0]}/locations/global/workloadIdentityPools/"
                 f"{a.project}.svc.id.goog/subject/ns/{a.namespace}/sa/{a.service_account}"
@@ -51,6 +57,13 @@ class GkeWorkloadIdentity(pulumi.ComponentResource):
             bucket=a.bucket_name,
             role="roles/storage.objectViewer",
             member=member,
+            condition=gcp.storage.BucketIAMMemberConditionArgs(
+                title="model-bundles",
+                description="Objects of the model store alone",
+                expression=pulumi.Output.concat(
+                    'resource.name.startsWith("projects/_/buckets/', a.bucket_name, f'/objects/{prefix}")'
+                ),
+            ),
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.member = binding.member

@@ -23,7 +23,7 @@ import yaml
 
 from localcloud import demonstration, engine, plugins, processes
 from localcloud.addresses import ENDPOINT_HTTP_PORT, endpoint_address
-from localcloud.certificates import ensure_certificate_authority
+from localcloud.certificates import authority_file, ensure_certificate_authority
 from localcloud.checks import check_disk, check_ports, check_programs
 from localcloud.console import Phases
 from localcloud.environment import STACK, model_bundles, stack_config
@@ -144,7 +144,11 @@ def _write_kubeconfig(paths: RunPaths) -> None:
     clusters, users, contexts = [], [], []
     for site, text in sorted((outputs.get("kubeconfigs") or {}).items()):
         one = yaml.safe_load(text) if isinstance(text, str) else text
-        clusters.append({"name": site, "cluster": one["clusters"][0]["cluster"]})
+        cluster = one["clusters"][0]["cluster"]
+        if not {"certificate-authority", "certificate-authority-data"} & cluster.keys():
+            # A certificate that the whole world trusts is one of the run's own authority here.
+            cluster = {**cluster, "certificate-authority": str(authority_file(paths))}
+        clusters.append({"name": site, "cluster": cluster})
         users.append({"name": site, "user": one["users"][0]["user"]})
         contexts.append({"name": site, "context": {"cluster": site, "user": site}})
     merged.update(clusters=clusters, users=users, contexts=contexts)

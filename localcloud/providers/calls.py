@@ -154,6 +154,8 @@ class Kind:
     update: Callable[[Call, Resource, JsonDict], JsonDict] = _unchanged
     delete: Callable[[Call, Resource], None] = _nothing_to_check
     upsert: bool = False
+    computed: tuple[str, ...] = ()
+    """Paths of outputs that only the cloud sets but that lie inside an input, such as `masterAuth.certificate`."""
 
 
 Invoke = Callable[[Call, JsonDict], JsonDict]

@@ -1,13 +1,13 @@
-"""Simulated Google Cloud: network, IAM, Cloud Storage, Artifact Registry, Cloud DNS; GKE is in `gcp_gke`."""
+"""Simulated Google Cloud: network, Cloud Storage, Artifact Registry, Cloud DNS; the rest is in the other `gcp_*`."""
 
 from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Callable
+from dataclasses import replace
 
 from localcloud import ledger
-from localcloud.providers import objects, rules
+from localcloud.providers import gcp_iam, gcp_kms, gcp_services, objects, rules
 from localcloud.providers.calls import ApiError, Call, CreateResult, Kind, Vendor, text, unique
 from localcloud.providers.gcp_gke import KINDS as GKE_KINDS
 from localcloud.providers.gcp_gke import MEMBER, bind_identities, require_pool_exists, subject, unbind_identities
@@ -18,7 +18,6 @@ from localcloud.store import JsonDict, Resource
 _ADDRESS = "gcp:compute/address:Address"
 _BUCKET, _OBJECT = "gcp:storage/bucket:Bucket", "gcp:storage/bucketObject:BucketObject"
 _ZONE, _RECORD = "gcp:dns/managedZone:ManagedZone", "gcp:dns/recordSet:RecordSet"
-_ACCOUNT = "gcp:serviceaccount/account:Account"
 _READERS = {
     "roles/storage.objectViewer", "roles/storage.objectUser", "roles/storage.objectAdmin", "roles/storage.admin",
     "roles/storage.legacyObjectReader", "roles/storage.legacyObjectOwner",
@@ -75,36 +74,7 @@ def _address(scope: str) -> Kind:
     return Kind(create, delete=lambda call, row: ledger.release_address(call.store, "gcp", row.id))
 
 
-# -- IAM
-
-
-def _create_account(call: Call, inputs: JsonDict) -> CreateResult:
-    name = inputs["accountId"]
-    if not re.fullmatch(r"[a-z][a-z0-9-]{4,28}[a-z0-9]", name):
-        raise ApiError(f"invalid account id {name!r}: must be 6 to 30 lower-case letters, digits and dashes")
-    email = f"{name}@{project(call, inputs)}.iam.gserviceaccount.com"
-    id_ = f"projects/{project(call, inputs)}/serviceAccounts/{email}"
-    number = str(zlib.crc32(email.encode()) + 10**20)
-    return id_, {"email": email, "member": f"serviceAccount:{email}", "name": id_, "uniqueId": number}
-
-
-def _member_id(call: Call, inputs: JsonDict, on: str) -> str:
-    member = inputs["member"]
-    if not re.match(
-        r"(allUsers|allAuthenticatedUsers)$|(user|group|domain|serviceAccount|principal|principalSet):", member
-    ):
-        raise ApiError(
-            f"invalid member {member!r}: must start with its kind, such as serviceAccount:", "INVALID_ARGUMENT"
-        )
-    if member.startswith("serviceAccount:") and member.endswith(f"@{project(call, inputs)}.iam.gserviceaccount.com"):
-        known = {row.outputs["member"] for row in call.rows(_ACCOUNT)}
-        if member not in known:
-            raise ApiError(f"service account {member} does not exist", "INVALID_ARGUMENT")
-    return f"{on}/{inputs['role']}/{member}"
-
-
-def _member(on: Callable[[Call, JsonDict], str]) -> Kind:
-    return Kind(lambda call, inputs: (_member_id(call, inputs, on(call, inputs)), {"etag": "BwY="}), upsert=True)
+# -- access to buckets
 
 
 def _require_bucket(call: Call, inputs: JsonDict) -> str:
@@ -121,7 +91,7 @@ def _prefix(inputs: JsonDict) -> str:
 
 def _create_bucket_member(call: Call, inputs: JsonDict) -> CreateResult:
     bucket = _require_bucket(call, inputs)
-    id_ = _member_id(call, inputs, f"b/{bucket}")
+    id_ = gcp_iam.member_id(call, inputs, f"b/{bucket}")
     if subject(inputs["member"]) is not None:
         require_pool_exists(call, inputs["member"])
         bind_identities(call, id_, inputs["member"])
@@ -142,6 +112,8 @@ def _create_bucket(call: Call, inputs: JsonDict) -> CreateResult:
     name = inputs["name"]
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]", name):
         raise ApiError(f"invalid bucket name {name!r}: must be 3 to 63 lower-case letters, digits, dots and dashes")
+    key = (inputs.get("encryption") or {}).get("defaultKmsKeyName")
+    gcp_kms.require_key(call, key, inputs["location"], "gs-project-accounts")
     outputs = {"selfLink": self_link("storage", f"b/{name}"), "url": f"gs://{name}", "timeCreated": _TIME}
     return name, {**outputs, "storageClass": "STANDARD", "projectNumber": int(PROJECT_NUMBER)}
 
@@ -171,6 +143,12 @@ def _delete_bucket(call: Call, row: Resource) -> None:
 
 def _create_repository(call: Call, inputs: JsonDict) -> CreateResult:
     location, name = place(call, inputs), inputs["repositoryId"]
+    gcp_kms.require_key(call, inputs.get("kmsKeyName"), location, "gcp-sa-artifactregistry")
+    remote = inputs.get("mode") == "REMOTE_REPOSITORY"
+    if remote != bool(inputs.get("remoteRepositoryConfig")):
+        raise ApiError("a remote repository, and no other, needs a remoteRepositoryConfig", "INVALID_ARGUMENT")
+    if remote and (inputs.get("dockerConfig") or {}).get("immutableTags"):
+        raise ApiError("immutable tags are for standard repositories", "INVALID_ARGUMENT")
     uri = f"{location}-docker.pkg.dev/{project(call, inputs)}/{name}"
     id_ = f"projects/{project(call, inputs)}/locations/{location}/repositories/{name}"
     return id_, {"name": name, "registryUri": uri, "createTime": _TIME, "updateTime": _TIME, "location": location}
@@ -253,10 +231,6 @@ KINDS = {
     "gcp:compute/healthCheck:HealthCheck": _compute("healthChecks", "global"),
     _ADDRESS: _address("regions"),
     "gcp:compute/globalAddress:GlobalAddress": _address("global"),
-    _ACCOUNT: Kind(_create_account),
-    "gcp:projects/iAMMember:IAMMember": _member(lambda call, inputs: inputs["project"]),
-    "gcp:serviceaccount/iAMMember:IAMMember": _member(lambda call, inputs: inputs["serviceAccountId"]),
-    "gcp:artifactregistry/repositoryIamMember:RepositoryIamMember": _member(lambda call, inputs: inputs["repository"]),
     MEMBER: Kind(_create_bucket_member, delete=_delete_bucket_member, upsert=True),
     _BUCKET: Kind(_create_bucket, delete=_delete_bucket),
     _OBJECT: Kind(
@@ -267,13 +241,28 @@ KINDS = {
     "gcp:artifactregistry/repository:Repository": Kind(_create_repository),
     _ZONE: Kind(_create_zone, delete=_delete_zone),
     _RECORD: Kind(_create_record),
+    **gcp_iam.KINDS,
+    **gcp_kms.KINDS,
+    **gcp_services.KINDS,
     **GKE_KINDS,
 }
+
+
+def _checked(kind: Kind) -> Kind:
+    """Return a kind that is refused while its service is off."""
+
+    def create(call: Call, inputs: JsonDict) -> CreateResult:
+        gcp_services.require_service(call, inputs)
+        return kind.create(call, inputs)
+
+    return replace(kind, create=create)
+
+
 VENDOR = Vendor(
     package="gcp",
     cloud="gcp",
     distribution="pulumi-gcp",
-    kinds=KINDS,
+    kinds={type_: _checked(kind) for type_, kind in KINDS.items()},
     invokes={
         **QUOTA_INVOKES,
         "gcp:organizations/getProject:getProject": _get_project,

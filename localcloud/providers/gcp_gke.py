@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from localcloud import ledger
-from localcloud.providers import clusters
+from localcloud.providers import clusters, gcp_kms
 from localcloud.providers.calls import ApiError, Call, CreateResult, Kind, text
 from localcloud.providers.gcp_names import place, project, self_link, valid_name
 from localcloud.providers.machines import ATTACHABLE, Machine, free_capacity, machine, require_quota
@@ -74,6 +74,11 @@ def _create_cluster(call: Call, inputs: JsonDict) -> CreateResult:
         )
     if not inputs.get("initialNodeCount"):
         raise ApiError("badRequest: Cluster.initial_node_count must be greater than zero", "INVALID_ARGUMENT")
+    _check_endpoints(inputs)
+    encryption = inputs.get("databaseEncryption") or {}
+    if (encryption.get("state") == "ENCRYPTED") != bool(encryption.get("keyName")):
+        raise ApiError("badRequest: databaseEncryption needs a keyName when it is ENCRYPTED, and only then")
+    gcp_kms.require_key(call, encryption.get("keyName"), where, "container-engine-robot")
     version = text(inputs.get("minMasterVersion")) or _DEFAULT_VERSION
     pool = text((inputs.get("workloadIdentityConfig") or {}).get("workloadPool"))
     id_ = f"projects/{project(call, inputs)}/locations/{where}/clusters/{name}"
@@ -83,8 +88,32 @@ def _create_cluster(call: Call, inputs: JsonDict) -> CreateResult:
         "selfLink": self_link("container", id_),
         "location": where,
         "masterVersion": f"{clusters.patch_version(version)}-gke.1000000",
-        "nodeLocations": [f"{where}-{letter}" for letter in "abc"],
+        "nodeLocations": inputs.get("nodeLocations") or [f"{where}-{letter}" for letter in "abc"],
         "deletionProtection": inputs.get("deletionProtection", True),
+    }
+
+
+def _check_endpoints(inputs: JsonDict) -> None:
+    """Check that a cluster can be reached, and by address only by whom it names."""
+    endpoints = inputs.get("controlPlaneEndpointsConfig") or {}
+    by_address = (endpoints.get("ipEndpointsConfig") or {}).get("enabled", True)
+    if by_address:
+        return
+    if not (endpoints.get("dnsEndpointConfig") or {}).get("allowExternalTraffic"):
+        raise ApiError("badRequest: without IP endpoints the DNS endpoint must allow external traffic")
+    if inputs.get("masterAuthorizedNetworksConfig"):
+        raise ApiError("badRequest: authorized networks need IP endpoints")
+
+
+def _reachable(inputs: JsonDict, host: str, authority: str) -> JsonDict:
+    """Return how a cluster is reached: here its DNS name is the address of its API server, too."""
+    given = inputs.get("controlPlaneEndpointsConfig") or {}
+    by_name = {"allowExternalTraffic": False, **(given.get("dnsEndpointConfig") or {}), "endpoint": host}
+    by_address = given.get("ipEndpointsConfig") or {"enabled": True}
+    return {
+        "endpoint": host,
+        "masterAuth": {**(inputs.get("masterAuth") or {}), "clusterCaCertificate": authority},
+        "controlPlaneEndpointsConfig": {"dnsEndpointConfig": by_name, "ipEndpointsConfig": by_address},
     }
 
 
@@ -92,15 +121,19 @@ def _wait_for_cluster(call: Call, row: Resource) -> JsonDict:
     cluster = clusters.wait_for_cluster(call, row.inputs["name"])
     for member in call.rows(MEMBER):
         bind_identities(call, member.id, member.inputs["member"])
-    authority = {"clusterCaCertificate": clusters.authority(cluster)}
-    return {"endpoint": cluster.endpoint.removeprefix("https://"), "masterAuth": authority}
+    return _reachable(row.inputs, cluster.endpoint.removeprefix("https://"), clusters.authority(cluster))
 
 
 def _update_cluster(call: Call, row: Resource, inputs: JsonDict) -> JsonDict:
+    _check_endpoints(inputs)
     version = text(inputs.get("minMasterVersion")) or _DEFAULT_VERSION
     call.store.set_cluster("gcp", row.inputs["name"], version=version)
-    protection = inputs.get("deletionProtection", True)
-    return {"masterVersion": f"{clusters.patch_version(version)}-gke.1000000", "deletionProtection": protection}
+    cluster = clusters.wait_for_cluster(call, row.inputs["name"])
+    return {
+        **_reachable(inputs, cluster.endpoint.removeprefix("https://"), clusters.authority(cluster)),
+        "masterVersion": f"{clusters.patch_version(version)}-gke.1000000",
+        "deletionProtection": inputs.get("deletionProtection", True),
+    }
 
 
 def _delete_cluster(call: Call, row: Resource) -> None:
@@ -162,9 +195,24 @@ def _taints(call: Call, cluster: str, name: str, node: JsonDict, gpus: int) -> l
     return [*declared, _GPU_TAINT] if gpus and others and _GPU_TAINT not in declared else declared
 
 
+def _check_node(call: Call, row: Resource, node: JsonDict, zones: list[str]) -> None:
+    """Check what nodes need beside a machine: a key that disks may use, and a reservation's own zone."""
+    gcp_kms.require_key(call, node.get("bootDiskKmsKey"), text(row.outputs["location"]), "compute-system")
+    reservation = node.get("reservationAffinity") or {}
+    if reservation.get("consumeReservationType") == "SPECIFIC_RESERVATION":
+        if not reservation.get("key") or not reservation.get("values"):
+            raise ApiError("badRequest: a specific reservation needs key and values", "INVALID_ARGUMENT")
+        if node.get("spot"):
+            raise ApiError("badRequest: spot nodes cannot consume a reservation", "INVALID_ARGUMENT")
+    outside = [zone for zone in zones if zone.rpartition("-")[0] != row.outputs["location"]]
+    if outside:
+        raise ApiError(f"badRequest: {', '.join(outside)} is not in {row.outputs['location']}", "INVALID_ARGUMENT")
+
+
 def _spec(call: Call, row: Resource, inputs: JsonDict) -> JsonDict:
     cluster, name, node = row.inputs["name"], inputs["name"], inputs.get("nodeConfig") or {}
     zones = inputs.get("nodeLocations") or row.outputs["nodeLocations"]
+    _check_node(call, row, node, zones)
     least, most = _limits(inputs, len(zones))
     clusters.require_sizes(least, most)
     machine_type = text(node.get("machineType")) or _DEFAULT_MACHINE
@@ -239,6 +287,12 @@ def _delete_pool(call: Call, row: Resource) -> None:
 
 
 KINDS = {
-    CLUSTER: Kind(_create_cluster, _wait_for_cluster, _update_cluster, _delete_cluster),
+    CLUSTER: Kind(
+        _create_cluster,
+        _wait_for_cluster,
+        _update_cluster,
+        _delete_cluster,
+        computed=("controlPlaneEndpointsConfig.dnsEndpointConfig.endpoint", "masterAuth.clusterCaCertificate"),
+    ),
     POOL: Kind(_create_pool, _wait_for_pool, _update_pool, _delete_pool),
 }

@@ -53,6 +53,8 @@ _NAMES: Mapping[str, AutoName | None] = {
     "gcp:container/nodePool:NodePool": AutoName("name", 40, lower=True),
     "gcp:storage/bucketObject:BucketObject": AutoName("name", 1024),
     "gcp:dns/recordSet:RecordSet": None,
+    "gcp:iam/workloadIdentityPool:WorkloadIdentityPool": None,
+    "gcp:iam/workloadIdentityPoolProvider:WorkloadIdentityPoolProvider": None,
 }
 
 
@@ -130,8 +132,14 @@ REPLACES: Mapping[str, tuple[str, ...]] = {
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": _BUCKET_PART,
     "aws:s3/bucketVersioning:BucketVersioning": _BUCKET_PART,
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": ("securityGroupId",),
-    "gcp:artifactregistry/repository:Repository": ("repositoryId", "location", "project", "format", "kmsKeyName"),
+    "gcp:artifactregistry/repository:Repository": (
+        "repositoryId", "location", "project", "format", "kmsKeyName", "mode",
+        "remoteRepositoryConfig.commonRepository", "remoteRepositoryConfig.dockerRepository",
+        "remoteRepositoryConfig.description",
+    ),
+    "gcp:artifactregistry/repositoryIamMember:RepositoryIamMember": _EVERYTHING,
     "gcp:compute/address:Address": (*_GCP_PLACE, "addressType", "networkTier", "address", "subnetwork", "purpose"),
+    "gcp:compute/firewall:Firewall": ("name", "project", "network", "direction"),
     "gcp:compute/network:Network": ("name", "project", "autoCreateSubnetworks"),
     "gcp:compute/router:Router": (*_GCP_PLACE, "network"),
     "gcp:compute/routerNat:RouterNat": (*_GCP_PLACE, "router"),
@@ -149,7 +157,21 @@ REPLACES: Mapping[str, tuple[str, ...]] = {
     ),
     "gcp:dns/managedZone:ManagedZone": ("name", "project", "dnsName", "visibility"),
     "gcp:dns/recordSet:RecordSet": ("name", "managedZone", "project"),
+    "gcp:iam/workloadIdentityPool:WorkloadIdentityPool": ("workloadIdentityPoolId", "project", "mode"),
+    "gcp:iam/workloadIdentityPoolProvider:WorkloadIdentityPoolProvider": (
+        "workloadIdentityPoolId", "workloadIdentityPoolProviderId", "project",
+    ),
+    "gcp:kms/cryptoKey:CryptoKey": (
+        "name", "keyRing", "purpose", "importOnly", "cryptoKeyBackend", "destroyScheduledDuration",
+    ),
+    "gcp:kms/cryptoKeyIAMMember:CryptoKeyIAMMember": _EVERYTHING,
+    "gcp:kms/keyRing:KeyRing": _GCP_PLACE,
+    "gcp:logging/projectBucketConfig:ProjectBucketConfig": ("project", "location", "bucketId"),
+    "gcp:projects/iAMAuditConfig:IAMAuditConfig": ("project", "service"),
     "gcp:projects/iAMMember:IAMMember": _EVERYTHING,
+    "gcp:projects/service:Service": ("project", "service"),
+    "gcp:projects/serviceIdentity:ServiceIdentity": ("project", "service"),
+    "gcp:serviceaccount/iAMMember:IAMMember": _EVERYTHING,
     "gcp:serviceaccount/account:Account": ("accountId", "project"),
     "gcp:storage/bucket:Bucket": _GCP_PLACE,
     "gcp:storage/bucketIAMMember:BucketIAMMember": _EVERYTHING,

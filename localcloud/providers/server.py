@@ -182,6 +182,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         if request.preview:
             known = {**self.vendor.common(call, inputs), **_visible(inputs)}
             outputs = {**dict.fromkeys(self._schema(call.type)["outputs"], UNKNOWN), **known}
+            outputs = _with_computed(outputs, {}, self._kind(call.type).computed)
             return provider_pb2.CreateResponse(properties=self._shaped(call.type, outputs, UNKNOWN))
         fault = self._begin(call, "create")
         kind = self._kind(call.type)
@@ -213,6 +214,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         old_inputs, olds = to_plain(request.old_inputs), to_plain(request.olds)
         if request.preview:
             outputs = _merged(olds, old_inputs, _visible(news))
+            outputs = _with_computed(outputs, olds, self._kind(call.type).computed)
             return provider_pb2.UpdateResponse(properties=self._shaped(call.type, outputs, UNKNOWN))
         fault = self._begin(call, "update")
         row = call.require(call.type, request.id, f"NotFound: {call.type} {request.id} does not exist")
@@ -337,6 +339,19 @@ def _visible(inputs: JsonDict) -> JsonDict:
 def _merged(outputs: JsonDict, old_inputs: JsonDict, news: JsonDict) -> JsonDict:
     """Return outputs after an update: what the program no longer sets is gone, the rest stays."""
     return {**{key: value for key, value in outputs.items() if key not in old_inputs}, **news}
+
+
+def _with_computed(outputs: JsonDict, olds: JsonDict, paths: tuple[str, ...]) -> JsonDict:
+    """Return a preview's outputs with what the cloud sets inside inputs: as it was, or unknown."""
+    for path in paths:
+        key, _, rest = path.partition(".")
+        old = olds.get(key)
+        if not rest:
+            outputs = {**outputs, key: UNKNOWN if old is None else old}
+        elif isinstance(outputs.get(key), dict):
+            inner = _with_computed(outputs[key], old if isinstance(old, dict) else {}, (rest,))
+            outputs = {**outputs, key: inner}
+    return outputs
 
 
 def _changes(changed: list[str]) -> Any:

@@ -17,6 +17,7 @@ AWS_ACCOUNT = "123456789012"
 SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
 GCP_PROJECT = "acme-models"
 GCP_PROJECT_NUMBER = "424242424242"
+GKE_DNS_ENDPOINT = "gke-0123456789abcdef-424242424242.us-central1.gke.goog"
 CA = base64.b64encode(b"certificate authority").decode()
 INLINE_SECRET = "a-token-that-must-not-travel"
 """Stands in the credentials AKS hands out; no resource may carry it."""
@@ -33,6 +34,7 @@ USER_KUBECONFIG = {
     "users": [{"name": "clusterUser", "user": {"token": INLINE_SECRET, "client-key-data": INLINE_SECRET}}],
 }
 
+<<<<<<< HEAD
 
 @dataclass(frozen=True)
 class Refused:
@@ -76,6 +78,9 @@ FUNCTIONS: dict[str, Answer] = {
     "gcp:compute/getZones:getZones": {"names": [f"us-central1-{zone}" for zone in "abcf"]},
     "gcp:container/getEngineVersions:getEngineVersions": {"validMasterVersions": ["1.36.1-gke.5", "1.35.4-gke.7"]},
     "gcp:organizations/getProject:getProject": {"number": GCP_PROJECT_NUMBER, "projectId": GCP_PROJECT},
+=======
+FUNCTIONS: dict[str, Mapping[str, Any]] = {
+>>>>>>> b
     "azure-native:containerservice:listManagedClusterUserCredentials": {
         "kubeconfigs": [
             {"name": "clusterUser", "value": base64.b64encode(yaml.safe_dump(USER_KUBECONFIG).encode()).decode()}
@@ -150,18 +155,31 @@ COMPUTED: dict[str, Any] = {
     "aws:s3/bucket:Bucket": lambda name, inputs: {"bucket": f"{name}-x1", "arn": f"arn:aws:s3:::{name}-x1"},
     "gcp:artifactregistry/repository:Repository": _gcp("locations/us-central1/repositories"),
     "gcp:compute/address:Address": _gcp("regions/us-central1/addresses", address="203.0.113.7"),
+    "gcp:compute/firewall:Firewall": _gcp("global/firewalls"),
     "gcp:compute/network:Network": _gcp("global/networks"),
     "gcp:compute/router:Router": _gcp("regions/us-central1/routers"),
     "gcp:compute/subnetwork:Subnetwork": _gcp("regions/us-central1/subnetworks"),
-    "gcp:container/cluster:Cluster": _gcp(
-        "locations/us-central1/clusters", endpoint="198.51.100.9", masterAuth={"clusterCaCertificate": CA}
-    ),
+    "gcp:container/cluster:Cluster": _gcp("locations/us-central1/clusters", endpoint="198.51.100.9"),
     "gcp:container/nodePool:NodePool": _gcp("locations/us-central1/clusters/c/nodePools"),
+    "gcp:iam/workloadIdentityPool:WorkloadIdentityPool": lambda name, inputs: {
+        "name": f"projects/{GCP_PROJECT_NUMBER}/locations/global/workloadIdentityPools/"
+        + inputs["workloadIdentityPoolId"],
+    },
+    "gcp:iam/workloadIdentityPoolProvider:WorkloadIdentityPoolProvider": lambda name, inputs: {
+        "name": f"projects/{GCP_PROJECT_NUMBER}/locations/global/workloadIdentityPools/"
+        f"{inputs['workloadIdentityPoolId']}/providers/{inputs['workloadIdentityPoolProviderId']}",
+    },
+    "gcp:kms/cryptoKey:CryptoKey": _gcp("locations/us-central1/keyRings/r/cryptoKeys"),
+    "gcp:kms/keyRing:KeyRing": _gcp("locations/us-central1/keyRings"),
+    "gcp:projects/serviceIdentity:ServiceIdentity": lambda name, inputs: {
+        "email": f"service-{GCP_PROJECT_NUMBER}@{inputs['service'].partition('.')[0]}.iam.gserviceaccount.com"
+    },
     "gcp:serviceaccount/account:Account": lambda name, inputs: {
         "email": f"{inputs['accountId']}@{inputs['project']}.iam.gserviceaccount.com",
         "member": f"serviceAccount:{inputs['accountId']}@{inputs['project']}.iam.gserviceaccount.com",
+        "name": f"projects/{GCP_PROJECT}/serviceAccounts/{inputs['accountId']}",
     },
-    "gcp:storage/bucket:Bucket": _gcp("buckets"),
+    "gcp:storage/bucket:Bucket": _gcp("buckets", projectNumber=int(GCP_PROJECT_NUMBER)),
     "gcp:storage/bucketObject:BucketObject": _gcp("objects", md5hash="bWQ1"),
     "azure-native:containerregistry:Registry": _arm(
         "Microsoft.ContainerRegistry", "registries", property_="registryName", loginServer=lambda n: f"{n}.azurecr.io"
@@ -194,6 +212,10 @@ COMPUTED: dict[str, Any] = {
 """Computed outputs by type token; `id` is the resource's id."""
 
 RESHAPED: dict[str, Mapping[str, Any]] = {
+    "gcp:container/cluster:Cluster": {
+        "masterAuth": {"clusterCaCertificate": CA},
+        "controlPlaneEndpointsConfig": {"dnsEndpointConfig": {"endpoint": GKE_DNS_ENDPOINT}},
+    },
     "azure-native:containerservice:ManagedCluster": {
         "identity": {"type": "UserAssigned", "userAssignedIdentities": {}}
     },

@@ -74,7 +74,13 @@ CLOUDS = {
     "gcp": Cloud(
         "GkeServingCluster",
         "gke_serving_cluster",
-        {"project": GCP_PROJECT, "region": "us-central1"},
+        {
+            "project": GCP_PROJECT,
+            "region": "us-central1",
+            "zones": ["us-central1-a", "us-central1-b"],
+            "admin_groups": ["platform@example.com"],
+            "mirror": True,
+        },
         "pulumi_gcp",
         {"project": GCP_PROJECT},
     ),

@@ -28,6 +28,16 @@ VALID = {
     },
     "EksAddress": {"zones": ["us-east-1a"]},
     "GkeNetwork": {"region": "us-central1"},
+    "GcpAuditLogs": {"project": "acme-models"},
+    "GcpCiIdentity": {
+        "project": "acme-models",
+        "issuer": "https://token.actions.githubusercontent.com",
+        "preview_subject": "repo:acme/models:pull_request",
+        "deploy_subject": "repo:acme/models:environment:production",
+    },
+    "GcpKmsKeys": {"project": "acme-models", "location": "us-central1"},
+    "GkeFirewall": {"project": "acme-models", "network_id": "n", "node_service_account": "a"},
+    "GkeServices": {"project": "acme-models"},
     "GkeCluster": {
         "project": "acme-models",
         "region": "us-central1",
@@ -114,8 +124,46 @@ def test_the_smallest_arguments_are_enough(run, name, preview):
         ),
         ("EksAddress", {"zones": []}, ["zones: must name at least one zone"]),
         ("GkeNetwork", {"cidr": "10.0.0.1/16"}, ["cidr: must be an IPv4 network without host bits"]),
-        ("GkeCluster", {"kubernetes_version": "latest"}, ["kubernetesVersion: must be a minor version"]),
+        (
+            "GkeCluster",
+            {
+                "kubernetes_version": "latest",
+                "zones": ["us-east1-b", "us-central1-a", "us-central1-a"],
+                "admin_groups": ["platform", "a@example.com", "a@example.com"],
+            },
+            [
+                "kubernetesVersion: must be a minor version",
+                "zones: must be different zones",
+                "zones: must be zones of the region us-central1, got 'us-east1-b'",
+                "adminGroups: must be e-mail addresses, got 'platform'",
+                "adminGroups: must differ",
+            ],
+        ),
+        ("GkeServices", {"names": ["sts.googleapis.com"]}, ["names: must be first parts of service names"]),
+        (
+            "GcpCiIdentity",
+            {"issuer": "http://ci.example.com/", "preview_subject": "repo:*", "deploy_subject": "x" * 128},
+            [
+                "issuer: must be an https address without a final slash",
+                "previewSubject: must be one exact subject",
+                "deploySubject: must have 1 to 127 bytes, got 128",
+            ],
+        ),
+        (
+            "GcpCiIdentity",
+            {"preview_subject": "repo:a", "deploy_subject": "repo:a"},
+            ["deploySubject: must differ from previewSubject"],
+        ),
         ("GkeNodePool", {"max_nodes": 0}, ["maxNodes: must be >= minNodes (1), got 0"]),
+        (
+            "GkeGpuPool",
+            {"machine_types": ["n1-standard-4"], "reservation_id": "r", "spot": True},
+            [
+                "machineTypes: 'n1-standard-4' has no L4-class GPU; use one of g2-standard-4",
+                "nodeZones: must name the one zone of the reservation 'r', got none",
+                "reservationId: is for nodes on demand, not for spot",
+            ],
+        ),
         (
             "GkeGpuPool",
             {"gpu_class": "A10G-class", "min_nodes": 3},
@@ -165,7 +213,7 @@ def test_administrators_of_equal_name_in_two_accounts_do_not_clash(run):
 def test_the_network_is_in_the_project_of_the_cluster(run):
     recording = run(lambda: CLOUDS["gcp"].declare(project="another-one"))
     networks = [row for row in recording.rows if row.type.startswith("gcp:compute/")]
-    assert len(networks) == 5
+    assert len(networks) == 7
     assert {row.inputs["project"] for row in networks} == {"another-one"}
 
 

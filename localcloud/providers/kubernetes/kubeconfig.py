@@ -18,6 +18,9 @@ from typing import Any
 
 import yaml
 
+from localcloud.certificates import authority_file
+from localcloud.paths import RunPaths
+
 _PLUGIN_TIMEOUT_S = 60
 _RENEW_BEFORE_EXPIRY_S = 30
 _EXEC_INFO = "KUBERNETES_EXEC_INFO"
@@ -93,7 +96,13 @@ def _authority(cluster: dict[str, Any]) -> str:
             raise KubeconfigError("kubeconfig: certificate-authority-data is not base64 of a PEM certificate") from None
     if path := cluster.get("certificate-authority"):
         return Path(path).read_text()
-    raise KubeconfigError("kubeconfig: the cluster entry needs certificate-authority-data")
+    try:
+        # What every client on the internet trusts already has the run's own authority as its counterpart here.
+        return authority_file(RunPaths.current()).read_text()
+    except OSError:
+        raise KubeconfigError(
+            "kubeconfig: the cluster entry needs certificate-authority-data: no local run is there to trust"
+        ) from None
 
 
 def _require_local(server: str) -> None:
