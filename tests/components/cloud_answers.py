@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
+TENANT = "99999999-2222-3333-4444-555555555555"
 GCP_PROJECT = "acme-models"
 GCP_PROJECT_NUMBER = "424242424242"
 CA = base64.b64encode(b"certificate authority").decode()
@@ -31,6 +32,12 @@ USER_KUBECONFIG = {
 }
 
 FUNCTIONS: dict[str, Mapping[str, Any]] = {
+    "azure-native:authorization:getClientConfig": {
+        "clientId": "client",
+        "objectId": "object",
+        "subscriptionId": SUBSCRIPTION,
+        "tenantId": TENANT,
+    },
     "gcp:organizations/getProject:getProject": {"number": GCP_PROJECT_NUMBER, "projectId": GCP_PROJECT},
     "azure-native:containerservice:listManagedClusterUserCredentials": {
         "kubeconfigs": [
@@ -101,6 +108,10 @@ COMPUTED: dict[str, Any] = {
     },
     "gcp:storage/bucket:Bucket": _gcp("buckets"),
     "gcp:storage/bucketObject:BucketObject": _gcp("objects", md5hash="bWQ1"),
+    "azure-native:compute:DiskEncryptionSet": _arm("Microsoft.Compute", "diskEncryptionSets"),
+    "azure-native:containerregistry:CredentialSet": _arm(
+        "Microsoft.ContainerRegistry", "credentialSets", property_="credentialSetName"
+    ),
     "azure-native:containerregistry:Registry": _arm(
         "Microsoft.ContainerRegistry", "registries", property_="registryName", loginServer=lambda n: f"{n}.azurecr.io"
     ),
@@ -113,6 +124,13 @@ COMPUTED: dict[str, Any] = {
         oidcIssuerProfile={"enabled": True, "issuerURL": "https://eastus.oic.prod-aks.azure.com/tenant/cluster/"},
         identityProfile={"kubeletidentity": {"objectId": "kubelet-object-id"}},
     ),
+    "azure-native:keyvault:Key": _arm(
+        "Microsoft.KeyVault",
+        "keys",
+        property_="keyName",
+        keyUriWithVersion=lambda n: f"https://{n}.vault.azure.net/keys/data/0123",
+    ),
+    "azure-native:keyvault:Vault": _arm("Microsoft.KeyVault", "vaults", property_="vaultName"),
     "azure-native:managedidentity:UserAssignedIdentity": _arm(
         "Microsoft.ManagedIdentity",
         "userAssignedIdentities",
@@ -120,9 +138,13 @@ COMPUTED: dict[str, Any] = {
         principalId=lambda n: f"{n}-principal",
     ),
     "azure-native:network:NatGateway": _arm("Microsoft.Network", "natGateways"),
+    "azure-native:network:NetworkSecurityGroup": _arm("Microsoft.Network", "networkSecurityGroups"),
+    "azure-native:network:PrivateEndpoint": _arm("Microsoft.Network", "privateEndpoints"),
     "azure-native:network:PublicIPAddress": _arm("Microsoft.Network", "publicIPAddresses", ipAddress="203.0.113.8"),
     "azure-native:network:Subnet": _arm("Microsoft.Network", "subnets"),
     "azure-native:network:VirtualNetwork": _arm("Microsoft.Network", "virtualNetworks"),
+    "azure-native:operationalinsights:Workspace": _arm("Microsoft.OperationalInsights", "workspaces"),
+    "azure-native:privatedns:PrivateZone": _arm("Microsoft.Network", "privateDnsZones", property_="privateZoneName"),
     "azure-native:resources:ResourceGroup": _arm("", "resourceGroups"),
     "azure-native:storage:Blob": _arm("Microsoft.Storage", "blobs", property_="blobName"),
     "azure-native:storage:BlobContainer": _arm("Microsoft.Storage", "containers", property_="containerName"),
@@ -135,5 +157,13 @@ RESHAPED: dict[str, Mapping[str, Any]] = {
     "azure-native:containerservice:ManagedCluster": {
         "identity": {"type": "UserAssigned", "userAssignedIdentities": {}}
     },
+    "azure-native:compute:DiskEncryptionSet": {
+        "identity": {"type": "SystemAssigned", "principalId": "disks-principal"}
+    },
+    "azure-native:containerregistry:CredentialSet": {
+        "identity": {"type": "SystemAssigned", "principalId": "docker-hub-principal"}
+    },
+    "azure-native:keyvault:Vault": {"properties": {"vaultUri": "https://keys.vault.azure.net/"}},
+    "azure-native:storage:StorageAccount": {"identity": {"type": "UserAssigned", "userAssignedIdentities": {}}},
 }
 """Outputs by type token that share a name with an input but not its shape, so that the input cannot stand for them."""
