@@ -160,7 +160,7 @@ class AcrRegistry(pulumi.ComponentResource):
         for host, path in sorted(prefixes.items()):
             azure_native.containerregistry.CacheRule(
                 f"{name}-cache-{path}",
-                cache_rule_name=path,
+                cache_rule_name=f"cache-{path}",  # Azure wants five letters at least
                 registry_name=registry.name,
                 resource_group_name=a.resource_group_name,
                 source_repository=f"{host}/*",

@@ -205,10 +205,12 @@ class AksServingCluster(pulumi.ComponentResource):
             child,
         )
         if a.protect is not False:
-            locked = {"models": self._store.account_id, "address": address.address_id}
+            locked: dict[str, pulumi.Input[str]] = {"models": self._store.account_id, "address": address.address_id}
+            if vault is not None:
+                locked["keys"] = vault.vault_id
             AzureLock(
                 f"{name}-lock",
-                AzureLockArgs(scopes={**locked, "keys": vault.vault_id} if vault is not None else locked),
+                AzureLockArgs(scopes=locked),
                 # A lock covers role assignments and private endpoints too: it comes last, and so it goes first.
                 pulumi.ResourceOptions(parent=self, depends_on=[self._store, address, identity, cluster]),
             )

@@ -111,7 +111,7 @@ class AzureKeyVault(pulumi.ComponentResource):
             opts=protected(self, a.protect),
         )
         self.vault_id = vault.id
-        self.vault_uri = vault.properties.apply(lambda properties: str(properties.vault_uri))
+        self.vault_uri = pulumi.Output.concat("https://", vault.name, ".vault.azure.net/")
         self.key_name = key.name
         self.key_url = key.key_uri_with_version
         self.register_outputs(

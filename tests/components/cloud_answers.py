@@ -163,7 +163,6 @@ RESHAPED: dict[str, Mapping[str, Any]] = {
     "azure-native:containerregistry:CredentialSet": {
         "identity": {"type": "SystemAssigned", "principalId": "docker-hub-principal"}
     },
-    "azure-native:keyvault:Vault": {"properties": {"vaultUri": "https://keys.vault.azure.net/"}},
     "azure-native:storage:StorageAccount": {"identity": {"type": "UserAssigned", "userAssignedIdentities": {}}},
 }
 """Outputs by type token that share a name with an input but not its shape, so that the input cannot stand for them."""
