@@ -31,6 +31,7 @@ RULES = {
     ("azure", "storage_account"): NameRule(r"[a-z0-9]{3,24}", 24, ""),
     ("azure", "registry"): NameRule(r"[a-z0-9]{5,50}", 50, ""),
     ("azure", "agent_pool"): NameRule(r"[a-z][a-z0-9]{0,11}", 12, ""),
+    ("azure", "key_vault"): NameRule(r"[a-z][a-z0-9-]{1,22}[a-z0-9]", 24, "-"),
     # https://cloud.google.com/iam/docs/service-accounts-create (2026-08)
     ("gcp", "service_account"): NameRule(r"[a-z][a-z0-9-]{4,28}[a-z0-9]", 30, "-"),
     # https://cloud.google.com/artifact-registry/docs/repositories/create-repos (2026-08)

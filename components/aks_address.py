@@ -18,6 +18,8 @@ class AksAddressArgs:
     """Resource group that holds the address; the cluster's identity needs Network Contributor on it."""
     location: str
     """Azure location of the cluster. A change replaces the address."""
+    zones: Optional[list[str]] = None
+    """Zones of the address. Default the location's own choice. A change replaces the address."""
     protect: Optional[bool] = None
     """Refuse to release the address. Default True."""
     labels: Optional[dict[str, str]] = None
@@ -29,6 +31,8 @@ class AksAddress(pulumi.ComponentResource):
 
     addresses: list[pulumi.Output[str]]
     """The address."""
+    address_id: pulumi.Output[str]
+    """Its ARM id."""
 
     def __init__(self, name: str, args: AksAddressArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__(token(AksAddress), name, {}, opts)
@@ -40,8 +44,10 @@ class AksAddress(pulumi.ComponentResource):
             sku=azure_native.network.PublicIPAddressSkuArgs(name="Standard"),
             public_ip_allocation_method="Static",
             public_ip_address_version="IPv4",
+            zones=a.zones,
             tags=tags("AksAddress", a.labels),
             opts=protected(self, a.protect),
         )
         self.addresses = [address.ip_address.apply(str)]
-        self.register_outputs({"addresses": self.addresses})
+        self.address_id = address.id
+        self.register_outputs({"addresses": self.addresses, "address_id": self.address_id})

@@ -1,13 +1,15 @@
 """GPU nodes of an AKS cluster."""
 
+import re
 from dataclasses import dataclass
 from typing import Optional
 
 import pulumi
 import pulumi_azure_native as azure_native
 
+from components._aks_profiles import zone_problems
 from components._base import coerce, reject, token
-from components._gpu_catalog import candidates, refusal
+from components._gpu_catalog import CATALOG, candidates, refusal
 from components._kubernetes import GPU_TAINT_VALUE
 from components._limits import pool_problems, scalable_problems
 from components._naming import physical, stack_scope, tags
@@ -17,6 +19,9 @@ DISK_GIB = 150
 """Room for the GPU server image (about 8 GiB unpacked) and several bundles."""
 SPOT_KEY = "kubernetes.azure.com/scalesetpriority"
 """Label and taint that AKS adds to spot nodes itself; left out here they would show as drift."""
+_RESERVATION_GROUP = (
+    r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.Compute/capacityReservationGroups/[^/]+"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +44,18 @@ class AksGpuPoolArgs:
     """Fewest nodes. Default 0."""
     spot: Optional[bool] = None
     """Buy interruptible capacity. Default False. A change replaces the pool."""
+    machine_types: Optional[list[str]] = None
+    """VM sizes of the catalog, the best first; a pool has one size, so the first is used. Default the cheapest.
+
+    A change of the first replaces the pool, new nodes first.
+    """
+    zones: Optional[list[str]] = None
+    """Zones of the nodes, of `1`, `2` and `3`. Default none asked for. A change replaces the pool."""
+    reservation_id: Optional[str] = None
+    """ARM id of a capacity reservation group; the cluster's identity needs `Contributor` on it. Default none.
+
+    A change replaces the pool.
+    """
     labels: Optional[dict[str, str]] = None
     """Tags of every resource, beside the component's own."""
 
@@ -47,14 +64,25 @@ class AksGpuPoolArgs:
         reason = refusal("azure", self.gpu_class)
         if reason is not None:
             bad.append(("gpuClass", reason))
+        else:
+            bad += _machine_problems(self.machine_types)
+        bad += zone_problems(self.zones)
+        if self.reservation_id is not None:
+            if re.fullmatch(_RESERVATION_GROUP, self.reservation_id, re.IGNORECASE) is None:
+                bad.append(
+                    ("reservationId", f"must be the ARM id of a capacityReservationGroup, got {self.reservation_id!r}")
+                )
+            if self.spot:
+                bad.append(("reservationId", "is for on-demand nodes only; a spot pool cannot use reserved capacity"))
         reject("AksGpuPool", bad)
 
 
 class AksGpuPool(pulumi.ComponentResource):
     """An agent pool of GPU machines, tainted so that only GPU pods run there.
 
-    AKS installs the driver; the device plugin is the cluster's business (`NvidiaDevicePlugin`). Zones are not asked
-    for: many GPU sizes are in none (Azure/AKS#1444). The autoscaler owns the count. Needs vCPU quota of the family.
+    AKS installs the driver; the device plugin is the cluster's business (`NvidiaDevicePlugin`). Zones are asked for
+    only by name: many GPU sizes are in none (Azure/AKS#1444). The autoscaler owns the count. Needs vCPU quota of the
+    family and the feature `EncryptionAtHost` of `Microsoft.Compute`.
     """
 
     pool_name: pulumi.Output[str]
@@ -64,7 +92,7 @@ class AksGpuPool(pulumi.ComponentResource):
         super().__init__(token(AksGpuPool), name, {}, opts)
         a = coerce(AksGpuPoolArgs, args)
         service = azure_native.containerservice
-        machine = candidates("azure", a.gpu_class)[0]
+        size = (a.machine_types or [candidates("azure", a.gpu_class)[0].machine_type])[0]
         spot = bool(a.spot)
         taints = [f"{GPU_RESOURCE}={GPU_TAINT_VALUE}:NoSchedule"]
         labels = {POOL_LABEL: a.pool}
@@ -74,11 +102,18 @@ class AksGpuPool(pulumi.ComponentResource):
         pool = service.AgentPool(
             f"{name}-nodes",
             # The name holds what cannot be changed in place, so that a replacement can be made before the old one goes.
-            agent_pool_name=physical("azure", "agent_pool", a.pool, stack_scope(name, machine.machine_type, str(spot))),
+            agent_pool_name=physical(
+                "azure",
+                "agent_pool",
+                a.pool,
+                stack_scope(name, size, str(spot), *(a.zones or []), a.reservation_id or ""),
+            ),
             resource_group_name=a.resource_group_name,
             resource_name_=a.cluster_name,
             mode="User",
-            vm_size=machine.machine_type,
+            vm_size=size,
+            availability_zones=a.zones,
+            capacity_reservation_group_id=a.reservation_id,
             os_type="Linux",
             os_disk_size_gb=DISK_GIB,
             enable_auto_scaling=True,
@@ -89,6 +124,8 @@ class AksGpuPool(pulumi.ComponentResource):
             upgrade_settings=(
                 None if spot else service.AgentPoolUpgradeSettingsArgs(max_surge="0", max_unavailable="1")
             ),
+            enable_encryption_at_host=True,
+            enable_node_public_ip=False,
             gpu_profile=service.GPUProfileArgs(driver="Install"),
             # Ubuntu's GPU driver is not signed for Secure Boot.
             security_profile=service.AgentPoolSecurityProfileArgs(enable_secure_boot=False),
@@ -103,3 +140,13 @@ class AksGpuPool(pulumi.ComponentResource):
         )
         self.pool_name = pool.name
         self.register_outputs({"pool_name": self.pool_name})
+
+
+def _machine_problems(machine_types: Optional[list[str]]) -> list[tuple[str, str]]:
+    """Problems of the sizes: only whole GPUs of the catalog; parts of an A10 have too little memory and no MIG."""
+    known = [each.machine_type for clouds in CATALOG.values() for each in clouds.get("azure", ())]
+    return [
+        ("machineTypes", f"{each!r} is not a size of the catalog; use one of {', '.join(known)}")
+        for each in machine_types or []
+        if each not in known
+    ]

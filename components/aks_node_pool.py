@@ -6,6 +6,7 @@ from typing import Optional
 import pulumi
 import pulumi_azure_native as azure_native
 
+from components._aks_profiles import zone_problems
 from components._base import coerce, reject, token
 from components._limits import node_problems, pool_problems
 from components._naming import physical, stack_scope, tags
@@ -35,11 +36,14 @@ class AksNodePoolArgs:
     """Most nodes."""
     machine_type: Optional[str] = None
     """VM size. Default Standard_D4s_v5. A change replaces the pool, new nodes first."""
+    zones: Optional[list[str]] = None
+    """Zones of the nodes, of `1`, `2` and `3`. Default none asked for. A change replaces the pool."""
     labels: Optional[dict[str, str]] = None
     """Tags of every resource, beside the component's own."""
 
     def __post_init__(self) -> None:
         bad = [*pool_problems("pool", self.pool), *node_problems(self.min_nodes, self.max_nodes)]
+        bad += zone_problems(self.zones)
         reject("AksNodePool", bad)
 
 
@@ -56,11 +60,14 @@ class AksNodePool(pulumi.ComponentResource):
         pool = azure_native.containerservice.AgentPool(
             f"{name}-nodes",
             # The name holds what cannot be changed in place, so that a replacement can be made before the old one goes.
-            agent_pool_name=physical("azure", "agent_pool", a.pool, stack_scope(name, machine_type)),
+            agent_pool_name=physical("azure", "agent_pool", a.pool, stack_scope(name, machine_type, *(a.zones or []))),
             resource_group_name=a.resource_group_name,
             resource_name_=a.cluster_name,
             mode="User",
             vm_size=machine_type,
+            availability_zones=a.zones,
+            enable_encryption_at_host=True,
+            enable_node_public_ip=False,
             os_type="Linux",
             enable_auto_scaling=True,
             count=a.min_nodes,

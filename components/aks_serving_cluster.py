@@ -6,10 +6,12 @@ from typing import Optional
 import pulumi
 import pulumi_azure_native as azure_native
 
+from components._aks_profiles import zone_problems
 from components._base import coerce, token
 from components._capacity import CapacityPolicy, plans
-from components._hardening import Hardening
+from components._hardening import PRODUCTION, Hardening
 from components._kubernetes import cluster_provider
+from components._limits import Problems
 from components._naming import tags
 from components._serving_cluster import refuse
 from components.acr_registry import AcrRegistry, AcrRegistryArgs
@@ -18,6 +20,8 @@ from components.aks_cluster import AksCluster, AksClusterArgs
 from components.aks_gpu_pool import AksGpuPool, AksGpuPoolArgs
 from components.aks_network import AksNetwork, AksNetworkArgs
 from components.aks_workload_identity import AksWorkloadIdentity, AksWorkloadIdentityArgs
+from components.azure_key_vault import AzureEncryptionKey, AzureKeyVault, AzureKeyVaultArgs
+from components.azure_lock import AzureLock, AzureLockArgs
 from components.blob_model_store import BlobModelStore, BlobModelStoreArgs
 from components.nvidia_device_plugin import NvidiaDevicePlugin, NvidiaDevicePluginArgs
 
@@ -51,11 +55,18 @@ class AksServingClusterArgs:
     admin_group_ids: Optional[list[str]] = None
     """Object ids of Microsoft Entra groups that administer the cluster."""
     zones: Optional[list[str]] = None
-    """Zones of the system nodes, of `1`, `2` and `3`. Default none asked for."""
+    """Zones of the system nodes and of the addresses, of `1`, `2` and `3`. Default none asked for."""
+    public_ports: Optional[list[int]] = None
+    """TCP ports of the load balancer. Default 443 and 8443."""
     hardening: Optional[Hardening] = None
     """How closed and how well kept the cluster is. Default that of production."""
     mirror: Optional[bool] = None
     """Cache public images in the registry. Default False."""
+    docker_hub_vault_id: Optional[str] = None
+    """ARM id of a key vault with an account of Docker Hub, without which its images are not cached.
+
+    It holds the secrets `docker-hub-username` and `docker-hub-token`. Default none.
+    """
     protect: Optional[bool] = None
     """Refuse to delete the cluster, the stores and the address. Default True."""
     labels: Optional[dict[str, str]] = None
@@ -69,14 +80,23 @@ class AksServingClusterArgs:
             system_nodes=(self.system_min_nodes, self.system_max_nodes),
             gpu_pools=self.gpu_pools,
             cidr=self.cidr,
-            others=[],
+            others=self._other_problems(),
         )
+
+    def _other_problems(self) -> Problems:
+        bad = zone_problems(self.zones)
+        if self.docker_hub_vault_id is not None and not self.mirror:
+            bad.append(("dockerHubVaultId", "is for a cache only; set mirror to True or leave it out"))
+        return bad
 
 
 class AksServingCluster(pulumi.ComponentResource):
     """A resource group with a network, an AKS cluster, GPU pools, a registry, a model store and a static address.
 
-    Has every attribute of `ServingCluster`. Deploys no model and no gateway.
+    Has every attribute of `ServingCluster`. Deploys no model and no gateway. As `hardening` is by default, the API
+    server, the registry and the model store are reached from inside the network only, so `pulumi` must run in it or
+    in one connected to it. With `protect`, Azure refuses to delete the store, the key and the address; the cluster
+    has no such lock, because its pools would inherit it and could not be replaced.
     """
 
     kubeconfig: pulumi.Output[str]
@@ -95,62 +115,59 @@ class AksServingCluster(pulumi.ComponentResource):
     def __init__(self, name: str, args: AksServingClusterArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__(token(AksServingCluster), name, {}, opts)
         a = coerce(AksServingClusterArgs, args)
+        hardening = a.hardening or PRODUCTION
+        self._linked = hardening.private_links is not False
         child = pulumi.ResourceOptions(parent=self)
         group = azure_native.resources.ResourceGroup(
             f"{name}-group", location=a.location, tags=tags("AksServingCluster", a.labels), opts=child
         )
         network = AksNetwork(
             f"{name}-network",
-            AksNetworkArgs(resource_group_name=group.name, location=a.location, cidr=a.cidr, labels=a.labels),
-            child,
-        )
-        cluster = AksCluster(
-            f"{name}-cluster",
-            AksClusterArgs(
-                subscription_id=a.subscription_id,
+            AksNetworkArgs(
                 resource_group_name=group.name,
-                resource_group_id=group.id,
                 location=a.location,
-                kubernetes_version=a.kubernetes_version,
-                subnet_id=network.subnet_id,
-                system_min_nodes=a.system_min_nodes,
-                system_max_nodes=a.system_max_nodes,
-                system_machine_type=a.system_machine_type,
-                admin_group_ids=a.admin_group_ids,
-                protect=a.protect,
+                cidr=a.cidr,
+                zones=a.zones,
+                public_ports=a.public_ports,
                 labels=a.labels,
             ),
             child,
         )
-        for pool, spec in (a.gpu_pools or {}).items():
-            for plan in plans("azure", spec):
-                AksGpuPool(
-                    f"{name}-{pool}{plan.suffix}",
-                    AksGpuPoolArgs(
-                        resource_group_name=group.name,
-                        cluster_name=cluster.cluster_name,
-                        subnet_id=network.subnet_id,
-                        pool=pool,
-                        gpu_class=plan.gpu_class,
-                        min_nodes=plan.min_nodes,
-                        max_nodes=plan.max_nodes,
-                        spot=plan.spot,
-                        labels=a.labels,
-                    ),
-                    child,
-                )
+        vault: Optional[AzureKeyVault] = None
+        if hardening.customer_keys is not False:
+            vault = AzureKeyVault(
+                f"{name}-keys",
+                AzureKeyVaultArgs(
+                    subscription_id=a.subscription_id,
+                    resource_group_name=group.name,
+                    location=a.location,
+                    protect=a.protect,
+                    labels=a.labels,
+                ),
+                child,
+            )
+        key = vault.key() if vault is not None else None
+        cluster = self._cluster(name, a, group, network, key)
+        self._pools(name, a, group, network, cluster)
         address = AksAddress(
             f"{name}-address",
-            AksAddressArgs(resource_group_name=group.name, location=a.location, protect=a.protect, labels=a.labels),
+            AksAddressArgs(
+                resource_group_name=group.name, location=a.location, zones=a.zones, protect=a.protect, labels=a.labels
+            ),
             child,
         )
-        registry = AcrRegistry(
+        private = network if self._linked else None
+        self._registry = AcrRegistry(
             f"{name}-registry",
             AcrRegistryArgs(
                 subscription_id=a.subscription_id,
                 resource_group_name=group.name,
                 location=a.location,
                 puller_principal_id=cluster.kubelet_principal_id,
+                network_id=private.network_id if private else None,
+                endpoint_subnet_id=private.endpoint_subnet_id if private else None,
+                mirror=a.mirror,
+                docker_hub_vault_id=a.docker_hub_vault_id,
                 protect=a.protect,
                 labels=a.labels,
             ),
@@ -162,6 +179,12 @@ class AksServingCluster(pulumi.ComponentResource):
                 subscription_id=a.subscription_id,
                 resource_group_name=group.name,
                 location=a.location,
+                network_id=private.network_id if private else None,
+                endpoint_subnet_id=private.endpoint_subnet_id if private else None,
+                subnet_ids=None if private else [network.subnet_id],
+                # Who may call the API server from outside deploys from there, and a deployment uploads bundles.
+                authorized_ranges=hardening.authorized_ranges,
+                key=key,
                 protect=a.protect,
                 labels=a.labels,
             ),
@@ -181,6 +204,16 @@ class AksServingCluster(pulumi.ComponentResource):
             ),
             child,
         )
+        if a.protect is not False:
+            locked: dict[str, pulumi.Input[str]] = {"models": self._store.account_id, "address": address.address_id}
+            if vault is not None:
+                locked["keys"] = vault.vault_id
+            AzureLock(
+                f"{name}-lock",
+                AzureLockArgs(scopes=locked),
+                # A lock covers role assignments and private endpoints too: it comes last, and so it goes first.
+                pulumi.ResourceOptions(parent=self, depends_on=[self._store, address, identity, cluster]),
+            )
         self.provider = cluster_provider(name, cluster.kubeconfig, cluster.cluster_id, child)
         if a.gpu_pools:
             NvidiaDevicePlugin(
@@ -188,10 +221,10 @@ class AksServingCluster(pulumi.ComponentResource):
                 NvidiaDevicePluginArgs(pools=list(a.gpu_pools)),
                 pulumi.ResourceOptions(parent=self, provider=self.provider),
             )
-        self.issuer_url: Optional[pulumi.Output[str]] = None
+        self.issuer_url: Optional[pulumi.Output[str]] = cluster.issuer_url
         self.kubeconfig = cluster.kubeconfig
         self.addresses = address.addresses
-        self.registry_url = registry.registry_url
+        self.registry_url = self._registry.registry_url
         self.store_bucket = self._store.container_name
         self.store_account = self._store.account_name
         self.store_region = a.location
@@ -220,4 +253,64 @@ class AksServingCluster(pulumi.ComponentResource):
 
     def image(self, reference: str) -> pulumi.Output[str]:
         """Name of a public image in the registry; see `ServingCluster.image`."""
-        return pulumi.Output.from_input(reference)
+        return self._registry.image(reference)
+
+    def _cluster(
+        self,
+        name: str,
+        a: AksServingClusterArgs,
+        group: azure_native.resources.ResourceGroup,
+        network: AksNetwork,
+        key: Optional[AzureEncryptionKey],
+    ) -> AksCluster:
+        return AksCluster(
+            f"{name}-cluster",
+            AksClusterArgs(
+                subscription_id=a.subscription_id,
+                resource_group_name=group.name,
+                resource_group_id=group.id,
+                location=a.location,
+                kubernetes_version=a.kubernetes_version,
+                subnet_id=network.subnet_id,
+                api_subnet_id=network.api_subnet_id,
+                zones=a.zones,
+                system_min_nodes=a.system_min_nodes,
+                system_max_nodes=a.system_max_nodes,
+                system_machine_type=a.system_machine_type,
+                admin_group_ids=a.admin_group_ids,
+                hardening=a.hardening,
+                key=key,
+                protect=a.protect,
+                labels=a.labels,
+            ),
+            pulumi.ResourceOptions(parent=self),
+        )
+
+    def _pools(
+        self,
+        name: str,
+        a: AksServingClusterArgs,
+        group: azure_native.resources.ResourceGroup,
+        network: AksNetwork,
+        cluster: AksCluster,
+    ) -> None:
+        for pool, spec in (a.gpu_pools or {}).items():
+            for plan in plans("azure", spec):
+                AksGpuPool(
+                    f"{name}-{pool}{plan.suffix}",
+                    AksGpuPoolArgs(
+                        resource_group_name=group.name,
+                        cluster_name=cluster.cluster_name,
+                        subnet_id=network.subnet_id,
+                        pool=pool,
+                        gpu_class=plan.gpu_class,
+                        min_nodes=plan.min_nodes,
+                        max_nodes=plan.max_nodes,
+                        spot=plan.spot,
+                        machine_types=plan.machine_types,
+                        zones=plan.zones,
+                        reservation_id=plan.reservation_id,
+                        labels=a.labels,
+                    ),
+                    pulumi.ResourceOptions(parent=self),
+                )

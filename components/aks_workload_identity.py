@@ -6,12 +6,9 @@ from typing import Optional
 import pulumi
 import pulumi_azure_native as azure_native
 
+from components._azure_roles import BLOB_DATA_READER, assign
 from components._base import coerce, token
-from components._naming import stable_uuid, tags
-from components.aks_cluster import role_definition_id
-
-BLOB_DATA_READER = "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1"
-"""https://learn.microsoft.com/azure/role-based-access-control/built-in-roles (2026-08)"""
+from components._naming import tags
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,13 +62,12 @@ class AksWorkloadIdentity(pulumi.ComponentResource):
             audiences=["api://AzureADTokenExchange"],
             opts=child,
         )
-        reader = azure_native.authorization.RoleAssignment(
-            f"{name}-read",
-            role_assignment_name=stable_uuid(name, "read"),
+        reader = assign(
+            name,
+            "read",
+            subscription_id=a.subscription_id,
+            role=BLOB_DATA_READER,
             principal_id=identity.principal_id,
-            # Without it Azure looks the principal up in a directory that does not know it yet.
-            principal_type="ServicePrincipal",
-            role_definition_id=role_definition_id(a.subscription_id, BLOB_DATA_READER),
             scope=a.container_id,
             opts=child,
         )

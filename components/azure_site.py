@@ -9,6 +9,9 @@ from components._serving_cluster import SERVICE_ACCOUNT, SERVING_NAMESPACE, Site
 from components.aks_serving_cluster import AksServingCluster, AksServingClusterArgs
 from serving.settings import AzureSite, Settings
 
+PEER_PORT = 8443
+"""Port on which the gateways of the sites reach each other."""
+
 
 def declare_provider(name: str, site: AzureSite) -> pulumi.ProviderResource:
     """Declare the provider of a site's subscription."""
@@ -38,6 +41,8 @@ def declare(
             system_machine_type=settings.system_pool.machine.azure,
             gpu_pools=pools,
             cidr=site.cidr,
+            public_ports=sorted({settings.ingress.listen_port, PEER_PORT}),
+            admin_group_ids=list(settings.access.admins.azure) or None,
             hardening=hardening,
             zones=list(site.zones) if site.zones else None,
             mirror=settings.images.mirror,

@@ -1,4 +1,4 @@
-"""Simulated Azure: resource groups, network, storage, registry, role assignments; AKS is in `azure_aks`."""
+"""Simulated Azure: resource groups, storage and role assignments; the rest is in `azure_*`, put together here."""
 
 from __future__ import annotations
 
@@ -6,24 +6,25 @@ import re
 
 from localcloud import ledger
 from localcloud.providers import objects
-from localcloud.providers.azure_aks import IDENTITY, stable_uuid, user_credentials
+from localcloud.providers.azure_aks import IDENTITY, user_credentials
 from localcloud.providers.azure_aks import KINDS as AKS_KINDS
 from localcloud.providers.azure_names import (
     GROUP,
     TENANT,
     arm_id,
-    arm_type,
-    arm_type_name,
+    generic,
     group_id,
-    location,
     name_rule,
+    stable_uuid,
     subscription,
 )
+from localcloud.providers.azure_network import KINDS as NETWORK_KINDS
+from localcloud.providers.azure_registry import KINDS as REGISTRY_KINDS
+from localcloud.providers.azure_security import KINDS as SECURITY_KINDS
+from localcloud.providers.azure_security import lockable, may_use_key
 from localcloud.providers.calls import ApiError, Call, CreateResult, Kind, Vendor, text
 from localcloud.store import JsonDict, Resource
 
-_ADDRESS = "azure-native:network:PublicIPAddress"
-_NETWORK, _SUBNET = "azure-native:network:VirtualNetwork", "azure-native:network:Subnet"
 _ASSIGNMENT = "azure-native:authorization:RoleAssignment"
 _ACCOUNT, _CONTAINER = "azure-native:storage:StorageAccount", "azure-native:storage:BlobContainer"
 _BLOB = "azure-native:storage:Blob"
@@ -34,13 +35,6 @@ _DATA_READERS = {
     "b7e6dc6d-f1e8-4753-8033-0f276bb0955b",  # Storage Blob Data Owner
 }
 _UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-
-
-def _generic(call: Call, inputs: JsonDict) -> CreateResult:
-    place = arm_type(call.type, inputs)
-    outputs = {"name": text(inputs.get(place.name_input)), "type": arm_type_name(call.type, inputs)}
-    where = {"location": location(call, inputs)} if len(place.path) == 1 else {}
-    return arm_id(call, inputs), {**outputs, **where, "provisioningState": "Succeeded", "etag": 'W/"1"'}
 
 
 def _create_group(call: Call, inputs: JsonDict) -> CreateResult:
@@ -59,40 +53,39 @@ def _delete_group(call: Call, row: Resource) -> None:
         raise ApiError(f"the resource group still contains resources: {', '.join(held)}")
 
 
-# -- network
+# -- storage
 
 
-def _create_address(call: Call, inputs: JsonDict) -> CreateResult:
-    id_, outputs = _generic(call, inputs)
-    if call.row(call.type, id_) is not None:
-        raise ApiError(f"cannot create already existing resource {id_!r}", "ALREADY_EXISTS")
-    if inputs.get("publicIPAllocationMethod", "Dynamic") != "Static":
-        return id_, outputs
-    return id_, {**outputs, "ipAddress": ledger.allocate_address(call.store, "azure", id_, text(outputs["name"])).ip}
+def _check_encryption(call: Call, inputs: JsonDict) -> None:
+    encryption = inputs.get("encryption") or {}
+    if encryption.get("keySource") != "Microsoft.Keyvault":
+        return
+    own = text((encryption.get("encryptionIdentity") or {}).get("encryptionUserAssignedIdentity"))
+    identity = call.require(IDENTITY, own, f"InvalidIdentity: the identity {own} does not exist")
+    vault = text((encryption.get("keyVaultProperties") or {}).get("keyVaultUri"))
+    name = vault.removeprefix("https://").partition(".")[0]
+    if not may_use_key(call, identity.outputs["principalId"], name):
+        raise ApiError(f"KeyVaultAuthenticationFailure: {own} may not use the keys of the vault {name!r}")
 
 
-def _create_subnet(call: Call, inputs: JsonDict) -> CreateResult:
-    id_, outputs = _generic(call, inputs)
-    parent = id_.rpartition("/subnets/")[0]
-    call.require(_NETWORK, parent, f"ParentResourceNotFound: {parent} does not exist")
-    return id_, outputs
+def _account_identity(inputs: JsonDict) -> JsonDict:
+    identity = inputs.get("identity") or {"type": "None"}
+    return {"type": identity["type"], "userAssignedIdentities": {}}
 
 
-def _delete_network(call: Call, row: Resource) -> None:
-    held = [each.id for each in call.rows(_SUBNET) if each.id.startswith(f"{row.id}/")]
-    if held:
-        raise ApiError(f"InUseSubnetCannotBeDeleted: {row.id} still has {', '.join(held)}")
-
-
-# -- storage and registry
+def _update_account(call: Call, row: Resource, inputs: JsonDict) -> JsonDict:
+    _check_encryption(call, inputs)
+    return {"identity": _account_identity(inputs)}
 
 
 def _create_account(call: Call, inputs: JsonDict) -> CreateResult:
-    id_, outputs = _generic(call, inputs)
+    _check_encryption(call, inputs)
+    id_, outputs = generic(call, inputs)
     name = inputs["accountName"]
     hosts = {part: f"https://{name}.{part}.core.windows.net/" for part in ("blob", "dfs", "file", "queue", "table")}
     return id_, {
         **outputs,
+        "identity": _account_identity(inputs),
         "primaryEndpoints": hosts,
         "primaryLocation": outputs["location"],
         "statusOfPrimary": "available",
@@ -107,7 +100,7 @@ def _require_account(call: Call, inputs: JsonDict) -> None:
 
 def _create_container(call: Call, inputs: JsonDict) -> CreateResult:
     _require_account(call, inputs)
-    return _generic(call, inputs)
+    return generic(call, inputs)
 
 
 def _bind_container(call: Call, row: Resource) -> JsonDict:
@@ -128,7 +121,7 @@ def _delete_container(call: Call, row: Resource) -> None:
 
 def _create_service(call: Call, inputs: JsonDict) -> CreateResult:
     _require_account(call, inputs)
-    return _generic(call, {**inputs, "blobServicesName": "default"})
+    return generic(call, {**inputs, "blobServicesName": "default"})
 
 
 def _create_blob(call: Call, inputs: JsonDict) -> CreateResult:
@@ -143,11 +136,6 @@ def _create_blob(call: Call, inputs: JsonDict) -> CreateResult:
 def _update_blob(call: Call, row: Resource, inputs: JsonDict) -> JsonDict:
     stored = objects.put(call, _bucket(inputs), inputs["blobName"], inputs)
     return {"contentMd5": objects.md5_base64(stored)}
-
-
-def _create_registry(call: Call, inputs: JsonDict) -> CreateResult:
-    id_, outputs = _generic(call, inputs)
-    return id_, {**outputs, "loginServer": f"{inputs['registryName'].lower()}.azurecr.io"}
 
 
 # -- role assignments
@@ -168,6 +156,8 @@ def _create_assignment(call: Call, inputs: JsonDict) -> CreateResult:
     for key, what in (("roleAssignmentName", inputs["roleAssignmentName"]), ("principalId", inputs["principalId"])):
         if not re.fullmatch(_UUID, text(what).lower()):
             raise ApiError(f"InvalidRoleAssignmentId: {key} {what!r} must be a UUID", "INVALID_ARGUMENT")
+    if inputs.get("condition") and inputs.get("conditionVersion") != "2.0":
+        raise ApiError("InvalidConditionVersion: a condition needs the version 2.0", "INVALID_ARGUMENT")
     for other in call.rows(_ASSIGNMENT):
         if all(other.inputs[key] == inputs[key] for key in ("principalId", "roleDefinitionId", "scope")):
             raise ApiError(f"RoleAssignmentExists: the role assignment already exists: {other.id}", "ALREADY_EXISTS")
@@ -190,12 +180,9 @@ def _client_config(call: Call, arguments: JsonDict) -> JsonDict:
     return {"subscriptionId": subscription(call), "tenantId": TENANT, "clientId": client, "objectId": client}
 
 
-KINDS = {
+_KINDS = {
     GROUP: Kind(_create_group, delete=_delete_group),
-    _ADDRESS: Kind(_create_address, delete=lambda call, row: ledger.release_address(call.store, "azure", row.id)),
-    _NETWORK: Kind(_generic, delete=_delete_network),
-    _SUBNET: Kind(_create_subnet),
-    _ACCOUNT: Kind(_create_account),
+    _ACCOUNT: Kind(_create_account, update=_update_account),
     _CONTAINER: Kind(_create_container, wait=_bind_container, delete=_delete_container),
     _SERVICE: Kind(_create_service, upsert=True),
     _BLOB: Kind(
@@ -204,10 +191,13 @@ KINDS = {
         delete=lambda call, row: objects.delete(call, _bucket(row.inputs), row.inputs["blobName"]),
         upsert=True,
     ),
-    "azure-native:containerregistry:Registry": Kind(_create_registry),
     _ASSIGNMENT: Kind(_create_assignment, delete=_delete_assignment),
     **AKS_KINDS,
+    **NETWORK_KINDS,
+    **REGISTRY_KINDS,
+    **SECURITY_KINDS,
 }
+KINDS = lockable(_KINDS)
 VENDOR = Vendor(
     package="azure-native",
     cloud="azure",
@@ -217,7 +207,7 @@ VENDOR = Vendor(
         "azure-native:authorization:getClientConfig": _client_config,
         "azure-native:containerservice:listManagedClusterUserCredentials": user_credentials,
     },
-    generic=_generic,
+    generic=generic,
     common=lambda call, inputs: {"azureApiVersion": "2025-10-01"},
     name_rule=name_rule,
     check_config=lambda config: [],

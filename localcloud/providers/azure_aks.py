@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import re
-import uuid
 from typing import Any
 
 from localcloud import ledger
 from localcloud.providers import clusters
-from localcloud.providers.azure_names import TENANT, arm_id, group_id, location
+from localcloud.providers.azure_names import TENANT, arm_id, generic, group_id, location, stable_uuid
+from localcloud.providers.azure_network import SUBNET
+from localcloud.providers.azure_security import require_disks
 from localcloud.providers.calls import ApiError, Call, CreateResult, Kind, text, unique
 from localcloud.providers.machines import free_capacity, machine, require_quota
 from localcloud.store import JsonDict, Resource
@@ -21,11 +22,8 @@ _CREDENTIAL = "azure-native:managedidentity:FederatedIdentityCredential"
 _SPOT_TAINT = {"key": "kubernetes.azure.com/scalesetpriority", "value": "spot", "effect": "NoSchedule"}
 _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 _DEFAULT_VERSION = "1.36"
-
-
-def stable_uuid(*parts: str) -> str:
-    """Return the same UUID for the same parts."""
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, "/".join(parts)))
+_MAINTENANCE = ("default", "aksManagedAutoUpgradeSchedule", "aksManagedNodeOSUpgradeSchedule")
+_MOST_CREDENTIALS = 20
 
 
 # -- agent pools
@@ -68,7 +66,11 @@ def _spec(call: Call, cluster: str, name: str, where: str, profile: JsonDict) ->
     spot = profile.get("scaleSetPriority") == "Spot"
     if spot and profile.get("mode") == "System":
         raise ApiError(f"InvalidParameter: system pool {name!r} cannot have priority Spot")
+    if spot and profile.get("capacityReservationGroupID"):
+        raise ApiError(f"InvalidParameter: spot pool {name!r} cannot use a capacity reservation", "INVALID_ARGUMENT")
     driver = text((profile.get("gpuProfile") or {}).get("driver")) or "Install"
+    if found.gpus and driver == "Install" and (profile.get("securityProfile") or {}).get("enableSecureBoot"):
+        raise ApiError(f"InvalidParameter: pool {name!r}: the GPU driver does not start with Secure Boot")
     taints = [_taint(each) for each in profile.get("nodeTaints") or []]
     labels = {"kubernetes.azure.com/agentpool": name, "kubernetes.azure.com/mode": text(profile.get("mode")).lower()}
     if found.gpus:
@@ -156,9 +158,24 @@ def _check_identities(call: Call, inputs: JsonDict) -> None:
         call.require(IDENTITY, id_, f"InvalidIdentity: the identity {id_} does not exist")
 
 
+def _check_access(call: Call, inputs: JsonDict) -> None:
+    access = inputs.get("apiServerAccessProfile") or {}
+    if access.get("enablePrivateCluster") and access.get("authorizedIPRanges"):
+        raise ApiError("InvalidParameter: a private cluster has no authorizedIPRanges", "INVALID_ARGUMENT")
+    if access.get("enableVnetIntegration"):
+        id_ = text(access.get("subnetId"))
+        subnet = call.require(SUBNET, id_, f"InvalidParameter: the API servers' subnet {id_!r} does not exist")
+        services = [each.get("serviceName") for each in subnet.inputs.get("delegations") or []]
+        if services != ["Microsoft.ContainerService/managedClusters"]:
+            raise ApiError(f"InvalidParameter: {id_} must be delegated to Microsoft.ContainerService/managedClusters")
+    if disks := inputs.get("diskEncryptionSetID"):
+        require_disks(call, text(disks))
+
+
 def _create_cluster(call: Call, inputs: JsonDict) -> CreateResult:
     id_, name, where = arm_id(call, inputs), inputs["resourceName"], location(call, inputs)
     _check_identities(call, inputs)
+    _check_access(call, inputs)
     if not inputs.get("dnsPrefix") and not inputs.get("fqdnSubdomain"):
         raise ApiError("InvalidParameter: dnsPrefix is required", "INVALID_ARGUMENT")
     for profile in _profiles(inputs):
@@ -213,6 +230,7 @@ def _wait_for_cluster(call: Call, row: Resource) -> JsonDict:
 
 
 def _update_cluster(call: Call, row: Resource, inputs: JsonDict) -> JsonDict:
+    _check_access(call, inputs)
     version = text(inputs.get("kubernetesVersion")) or _DEFAULT_VERSION
     call.store.set_cluster("azure", row.inputs["resourceName"], version=version)
     computed = ("identityProfile", "oidcIssuerProfile", "nodeResourceGroup")
@@ -268,16 +286,28 @@ def _create_identity(call: Call, inputs: JsonDict) -> CreateResult:
     }
 
 
+def _create_maintenance(call: Call, inputs: JsonDict) -> CreateResult:
+    if inputs.get("configName") not in _MAINTENANCE:
+        raise ApiError(f"InvalidParameter: configName must be one of {', '.join(_MAINTENANCE)}", "INVALID_ARGUMENT")
+    _cluster_row(call, inputs)
+    return generic(call, inputs)
+
+
 def _put_identity(call: Call, id_: str, inputs: JsonDict) -> None:
     match = re.fullmatch(r"system:serviceaccount:([^:]+):([^:]+)", inputs["subject"])
-    if match is None:
+    if match is None and inputs["subject"].startswith("system:"):
         raise ApiError(f"InvalidParameter: subject {inputs['subject']!r} must be system:serviceaccount:NAMESPACE:NAME")
+    if not text(inputs["issuer"]).startswith("https://"):
+        raise ApiError(f"InvalidParameter: issuer {inputs['issuer']!r} must be an https address", "INVALID_ARGUMENT")
     if inputs["audiences"] != ["api://AzureADTokenExchange"]:
         raise ApiError("InvalidParameter: audiences must be ['api://AzureADTokenExchange']", "INVALID_ARGUMENT")
     parent = f"{id_.rpartition('/federatedIdentityCredentials/')[0]}"
     identity = call.require(IDENTITY, parent, f"ParentResourceNotFound: {parent} does not exist")
+    siblings = [each for each in call.rows(_CREDENTIAL) if each.id.startswith(f"{parent}/") and each.id != id_]
+    if len(siblings) >= _MOST_CREDENTIALS:
+        raise ApiError(f"LimitExceeded: {parent} has {_MOST_CREDENTIALS} federated credentials already")
     for cluster in call.store.clusters("azure"):
-        if cluster.attributes.get("issuer") == inputs["issuer"]:
+        if match is not None and cluster.attributes.get("issuer") == inputs["issuer"]:
             ledger.put_identity(
                 call.store,
                 ledger.Identity("azure", id_, cluster.id, match[1], match[2], text(identity.outputs["clientId"])),
@@ -304,6 +334,7 @@ KINDS = {
         _update_pool,
         lambda call, row: clusters.end_pool(call, row.inputs["resourceName"], row.inputs["agentPoolName"]),
     ),
+    "azure-native:containerservice:MaintenanceConfiguration": Kind(_create_maintenance, upsert=True),
     IDENTITY: Kind(_create_identity),
     _CREDENTIAL: Kind(
         _create_credential,

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from localcloud.providers.calls import ApiError, Call, text
+from localcloud.providers.calls import ApiError, Call, CreateResult, text
 from localcloud.providers.inputs import Schema
 from localcloud.providers.rules import AutoName
 from localcloud.store import JsonDict
@@ -46,28 +46,56 @@ _IDENTITY = ("userAssignedIdentities", "resourceName")
 _ACCOUNT = ("storageAccounts", "accountName")
 _BLOB_SERVICE = ("blobServices", "blobServicesName")
 _CONTAINER = ("blobServices/default/containers", "containerName")
+_REGISTRY = ("registries", "registryName")
+_VAULT = ("vaults", "vaultName")
+_ZONE = ("privateDnsZones", "privateZoneName")
 _ACCOUNT_NAME = r"[a-z0-9]{3,24}"
 _POOL_NAME = r"[a-z][a-z0-9]{0,11}"
 TYPES: Mapping[str, ArmType] = {
+    "azure-native:authorization:ManagementLockByScope": _arm("Authorization", ("locks", "lockName")),
     "azure-native:authorization:RoleAssignment": _arm("Authorization", ("roleAssignments", "roleAssignmentName")),
+    "azure-native:compute:DiskEncryptionSet": _arm("Compute", ("diskEncryptionSets", "diskEncryptionSetName")),
+    "azure-native:containerregistry:CacheRule": _arm(
+        "ContainerRegistry", _REGISTRY, ("cacheRules", "cacheRuleName"), pattern=r"[A-Za-z0-9-]{5,50}"
+    ),
+    "azure-native:containerregistry:CredentialSet": _arm(
+        "ContainerRegistry", _REGISTRY, ("credentialSets", "credentialSetName"), pattern=r"[A-Za-z0-9-]{5,50}"
+    ),
     "azure-native:containerregistry:Registry": _arm(
-        "ContainerRegistry", ("registries", "registryName"), pattern=r"[A-Za-z0-9]{5,50}", letters_only=True
+        "ContainerRegistry", _REGISTRY, pattern=r"[A-Za-z0-9]{5,50}", letters_only=True
     ),
     "azure-native:containerservice:AgentPool": _arm(
         "ContainerService", _CLUSTER, ("agentPools", "agentPoolName"), pattern=_POOL_NAME
     ),
+    "azure-native:containerservice:MaintenanceConfiguration": _arm(
+        "ContainerService", _CLUSTER, ("maintenanceConfigurations", "configName")
+    ),
     "azure-native:containerservice:ManagedCluster": _arm("ContainerService", _CLUSTER),
+    "azure-native:keyvault:Key": _arm("KeyVault", _VAULT, ("keys", "keyName"), pattern=r"[A-Za-z0-9-]{1,127}"),
+    "azure-native:keyvault:Vault": _arm("KeyVault", _VAULT, pattern=r"[A-Za-z][A-Za-z0-9-]{1,22}[A-Za-z0-9]"),
     "azure-native:managedidentity:FederatedIdentityCredential": _arm(
         "ManagedIdentity", _IDENTITY, ("federatedIdentityCredentials", "federatedIdentityCredentialResourceName")
     ),
     "azure-native:managedidentity:UserAssignedIdentity": _arm("ManagedIdentity", _IDENTITY),
+    "azure-native:monitor:DiagnosticSetting": _arm("Insights", ("diagnosticSettings", "name")),
     "azure-native:network:NatGateway": _arm("Network", ("natGateways", "natGatewayName")),
     "azure-native:network:NetworkSecurityGroup": _arm("Network", ("networkSecurityGroups", "networkSecurityGroupName")),
+    "azure-native:network:PrivateDnsZoneGroup": _arm(
+        "Network", ("privateEndpoints", "privateEndpointName"), ("privateDnsZoneGroups", "privateDnsZoneGroupName")
+    ),
+    "azure-native:network:PrivateEndpoint": _arm("Network", ("privateEndpoints", "privateEndpointName")),
     "azure-native:network:PublicIPAddress": _arm("Network", ("publicIPAddresses", "publicIpAddressName")),
     "azure-native:network:Subnet": _arm(
         "Network", ("virtualNetworks", "virtualNetworkName"), ("subnets", "subnetName")
     ),
     "azure-native:network:VirtualNetwork": _arm("Network", ("virtualNetworks", "virtualNetworkName")),
+    "azure-native:operationalinsights:Workspace": _arm(
+        "OperationalInsights", ("workspaces", "workspaceName"), pattern=r"[A-Za-z0-9][A-Za-z0-9-]{2,61}[A-Za-z0-9]"
+    ),
+    "azure-native:privatedns:PrivateZone": _arm("Network", _ZONE),
+    "azure-native:privatedns:VirtualNetworkLink": _arm(
+        "Network", _ZONE, ("virtualNetworkLinks", "virtualNetworkLinkName")
+    ),
     "azure-native:storage:Blob": _arm("Storage", _ACCOUNT, _CONTAINER, ("blobs", "blobName"), pattern=r".{1,1024}"),
     "azure-native:storage:BlobContainer": _arm("Storage", _ACCOUNT, _CONTAINER, pattern=r"[a-z0-9-]{3,63}"),
     "azure-native:storage:BlobServiceProperties": _arm("Storage", _ACCOUNT, _BLOB_SERVICE),
@@ -126,8 +154,9 @@ def arm_id(call: Call, inputs: JsonDict, token: str = "") -> str:
         ApiError: If its resource group does not exist or its name is not valid.
     """
     place = arm_type(token or call.type, inputs)
-    if "scope" in inputs:
-        base = text(inputs["scope"])
+    above = inputs.get("scope") or inputs.get("resourceUri")
+    if above:
+        base = text(above)
     else:
         base = group_id(call, inputs.get("resourceGroupName"))
         call.require(
@@ -152,3 +181,16 @@ def location(call: Call, inputs: JsonDict) -> str:
         group = call.row(GROUP, group_id(call, inputs.get("resourceGroupName")))
         found = group.outputs.get("location") if group is not None else ""
     return text(found).lower().replace(" ", "")
+
+
+def stable_uuid(*parts: str) -> str:
+    """Return the same UUID for the same parts."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, "/".join(parts)))
+
+
+def generic(call: Call, inputs: JsonDict) -> CreateResult:
+    """Create a resource that needs no behaviour of its own."""
+    place = arm_type(call.type, inputs)
+    outputs = {"name": text(inputs.get(place.name_input)), "type": arm_type_name(call.type, inputs)}
+    where = {"location": location(call, inputs)} if len(place.path) == 1 else {}
+    return arm_id(call, inputs), {**outputs, **where, "provisioningState": "Succeeded", "etag": 'W/"1"'}

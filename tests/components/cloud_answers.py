@@ -15,6 +15,7 @@ import yaml
 
 AWS_ACCOUNT = "123456789012"
 SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
+TENANT = "99999999-2222-3333-4444-555555555555"
 GCP_PROJECT = "acme-models"
 GCP_PROJECT_NUMBER = "424242424242"
 GKE_DNS_ENDPOINT = "gke-0123456789abcdef-424242424242.us-central1.gke.goog"
@@ -77,6 +78,13 @@ FUNCTIONS: dict[str, Answer] = {
     "gcp:compute/getMachineTypes:getMachineTypes": _machine_types,
     "gcp:compute/getZones:getZones": {"names": [f"us-central1-{zone}" for zone in "abcf"]},
     "gcp:container/getEngineVersions:getEngineVersions": {"validMasterVersions": ["1.36.1-gke.5", "1.35.4-gke.7"]},
+FUNCTIONS: dict[str, Mapping[str, Any]] = {
+    "azure-native:authorization:getClientConfig": {
+        "clientId": "client",
+        "objectId": "object",
+        "subscriptionId": SUBSCRIPTION,
+        "tenantId": TENANT,
+    },
     "gcp:organizations/getProject:getProject": {"number": GCP_PROJECT_NUMBER, "projectId": GCP_PROJECT},
 =======
 FUNCTIONS: dict[str, Mapping[str, Any]] = {
@@ -181,6 +189,10 @@ COMPUTED: dict[str, Any] = {
     },
     "gcp:storage/bucket:Bucket": _gcp("buckets", projectNumber=int(GCP_PROJECT_NUMBER)),
     "gcp:storage/bucketObject:BucketObject": _gcp("objects", md5hash="bWQ1"),
+    "azure-native:compute:DiskEncryptionSet": _arm("Microsoft.Compute", "diskEncryptionSets"),
+    "azure-native:containerregistry:CredentialSet": _arm(
+        "Microsoft.ContainerRegistry", "credentialSets", property_="credentialSetName"
+    ),
     "azure-native:containerregistry:Registry": _arm(
         "Microsoft.ContainerRegistry", "registries", property_="registryName", loginServer=lambda n: f"{n}.azurecr.io"
     ),
@@ -193,6 +205,13 @@ COMPUTED: dict[str, Any] = {
         oidcIssuerProfile={"enabled": True, "issuerURL": "https://eastus.oic.prod-aks.azure.com/tenant/cluster/"},
         identityProfile={"kubeletidentity": {"objectId": "kubelet-object-id"}},
     ),
+    "azure-native:keyvault:Key": _arm(
+        "Microsoft.KeyVault",
+        "keys",
+        property_="keyName",
+        keyUriWithVersion=lambda n: f"https://{n}.vault.azure.net/keys/data/0123",
+    ),
+    "azure-native:keyvault:Vault": _arm("Microsoft.KeyVault", "vaults", property_="vaultName"),
     "azure-native:managedidentity:UserAssignedIdentity": _arm(
         "Microsoft.ManagedIdentity",
         "userAssignedIdentities",
@@ -200,9 +219,13 @@ COMPUTED: dict[str, Any] = {
         principalId=lambda n: f"{n}-principal",
     ),
     "azure-native:network:NatGateway": _arm("Microsoft.Network", "natGateways"),
+    "azure-native:network:NetworkSecurityGroup": _arm("Microsoft.Network", "networkSecurityGroups"),
+    "azure-native:network:PrivateEndpoint": _arm("Microsoft.Network", "privateEndpoints"),
     "azure-native:network:PublicIPAddress": _arm("Microsoft.Network", "publicIPAddresses", ipAddress="203.0.113.8"),
     "azure-native:network:Subnet": _arm("Microsoft.Network", "subnets"),
     "azure-native:network:VirtualNetwork": _arm("Microsoft.Network", "virtualNetworks"),
+    "azure-native:operationalinsights:Workspace": _arm("Microsoft.OperationalInsights", "workspaces"),
+    "azure-native:privatedns:PrivateZone": _arm("Microsoft.Network", "privateDnsZones", property_="privateZoneName"),
     "azure-native:resources:ResourceGroup": _arm("", "resourceGroups"),
     "azure-native:storage:Blob": _arm("Microsoft.Storage", "blobs", property_="blobName"),
     "azure-native:storage:BlobContainer": _arm("Microsoft.Storage", "containers", property_="containerName"),
@@ -219,5 +242,12 @@ RESHAPED: dict[str, Mapping[str, Any]] = {
     "azure-native:containerservice:ManagedCluster": {
         "identity": {"type": "UserAssigned", "userAssignedIdentities": {}}
     },
+    "azure-native:compute:DiskEncryptionSet": {
+        "identity": {"type": "SystemAssigned", "principalId": "disks-principal"}
+    },
+    "azure-native:containerregistry:CredentialSet": {
+        "identity": {"type": "SystemAssigned", "principalId": "docker-hub-principal"}
+    },
+    "azure-native:storage:StorageAccount": {"identity": {"type": "UserAssigned", "userAssignedIdentities": {}}},
 }
 """Outputs by type token that share a name with an input but not its shape, so that the input cannot stand for them."""

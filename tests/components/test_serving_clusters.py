@@ -34,6 +34,9 @@ STATEFUL = {
         "azure-native:storage:BlobContainer",
         "azure-native:containerregistry:Registry",
         "azure-native:network:PublicIPAddress",
+        "azure-native:keyvault:Vault",
+        "azure-native:keyvault:Key",
+        "azure-native:operationalinsights:Workspace",
     },
 }
 """Types of which at least one resource per cluster holds what nobody can rebuild."""

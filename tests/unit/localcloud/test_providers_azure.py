@@ -182,10 +182,6 @@ def test_a_group_with_something_in_it_is_not_deleted(azure):
 
 
 def test_a_type_without_behaviour_of_its_own_gets_an_arm_id(azure):
-    id_, outputs = azure.create(
-        "azure-native:keyvault:Vault",
-        {**RG, "properties": {"tenantId": "t", "sku": {"family": "A", "name": "standard"}}},
-        "kv",
-    )
-    assert "/resourceGroups/rg/providers/Microsoft.Keyvault/vaults/kv" in id_
+    id_, outputs = azure.create("azure-native:eventhub:Namespace", {**RG, "sku": {"name": "Basic"}}, "events")
+    assert "/resourceGroups/rg/providers/Microsoft.Eventhub/namespaces/events" in id_
     assert outputs["location"] == "eastus"
