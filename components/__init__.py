@@ -26,6 +26,7 @@ _MODULES = {
     "AzurePrivateLink": "azure_private_link",
     "BlobModelStore": "blob_model_store",
     "ClusterAutoscaler": "eks_cluster_autoscaler",
+    "CertManager": "cert_manager",
     "EcrRegistry": "ecr_registry",
     "EksAddons": "eks_addons",
     "EksAddress": "eks_address",
@@ -55,8 +56,11 @@ _MODULES = {
     "ModelRoutes": "model_routes",
     "ModelServer": "model_server",
     "NvidiaDevicePlugin": "nvidia_device_plugin",
+    "PeerBackends": "peer_backends",
+    "PeerIdentity": "peer_identity",
     "S3ModelStore": "s3_model_store",
     "ServingNamespace": "serving_namespace",
+    "SiteCertificate": "site_certificate",
 }
 _VALUES = {
     **_MODULES,
@@ -65,6 +69,7 @@ _VALUES = {
     "AzureEncryptionKey": "azure_key_vault",
     "CapacityPolicy": "_capacity",
     "Hardening": "_hardening",
+    "Peer": "peer_backends",
     "SiteTarget": "_endpoint",
 }
 
