@@ -27,7 +27,7 @@ def plain(text: str) -> str:
 
 
 def gateway_sources(module: Path) -> list[Path]:
-    """Return the CRD files of Envoy Gateway's chart: Gateway API's experimental channel, which it needs, and its own."""
+    """Return the CRD files in Envoy Gateway's chart: Gateway API's experimental channel and its own."""
     templates = module / "charts" / "gateway-crds-helm" / "templates"
     experimental = sorted(p for p in templates.rglob("*.yaml") if "experimental" in p.name)
     own = sorted((templates / "generated").glob("*.yaml"))
