@@ -33,7 +33,10 @@ class Site:
 
 
 def request(spec, key):
-    owner = {"metadata": {"name": "c", "namespace": NAMESPACE, "uid": "u"}, "spec": {"issuerRef": {"name": "i"}, **spec}}
+    owner = {
+        "metadata": {"name": "c", "namespace": NAMESPACE, "uid": "u"},
+        "spec": {"issuerRef": {"name": "i"}, **spec},
+    }
     return specs.request_of(owner, 1, signing.signing_request(spec, key))["spec"]
 
 
