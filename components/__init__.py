@@ -18,6 +18,7 @@ _MODULES = {
     "ArtifactRegistry": "artifact_registry",
     "AwsDnsZone": "aws_dns_zone",
     "BlobModelStore": "blob_model_store",
+    "CertManager": "cert_manager",
     "EcrRegistry": "ecr_registry",
     "EksAddress": "eks_address",
     "EksCluster": "eks_cluster",
@@ -40,8 +41,11 @@ _MODULES = {
     "ModelRoutes": "model_routes",
     "ModelServer": "model_server",
     "NvidiaDevicePlugin": "nvidia_device_plugin",
+    "PeerBackends": "peer_backends",
+    "PeerIdentity": "peer_identity",
     "S3ModelStore": "s3_model_store",
     "ServingNamespace": "serving_namespace",
+    "SiteCertificate": "site_certificate",
 }
 _VALUES = {
     **_MODULES,
@@ -49,6 +53,7 @@ _VALUES = {
     "EndpointRecords": "_endpoint",
     "CapacityPolicy": "_capacity",
     "Hardening": "_hardening",
+    "Peer": "peer_backends",
     "SiteTarget": "_endpoint",
 }
 

@@ -71,12 +71,30 @@ def cluster_provider(
         # Without it, any change of the kubeconfig would replace the provider and everything in the cluster.
         cluster_identifier=cluster_identifier,
         enable_server_side_apply=True,
+        # Replacing one would take it away for a moment, and with it what the gateway needs to believe other sites.
+        enable_config_map_mutable=True,
         opts=opts,
     )
     return provider
 
 
-def _classes() -> dict[tuple[str, str], Callable[..., pulumi.Resource]]:
+def image_values(reference: pulumi.Input[str]) -> dict[str, pulumi.Output[str]]:
+    """Values of a chart that takes an image as repository and tag.
+
+    Args:
+        reference: `registry/repository:tag[@sha256:digest]`; a digest stays behind the tag.
+    """
+    parts = pulumi.Output.from_input(reference).apply(_split_image)
+    return {"repository": parts.apply(lambda pair: pair[0]), "tag": parts.apply(lambda pair: pair[1])}
+
+
+def _split_image(reference: str) -> tuple[str, str]:
+    folder, slash, last = reference.rpartition("/")
+    name, _, tag = last.partition(":")
+    return f"{folder}{slash}{name}", tag
+
+
+def _classes() -> dict[tuple[str, str], Callable[..., pulumi.CustomResource]]:
     return {
         ("v1", "ConfigMap"): k8s.core.v1.ConfigMap,
         ("v1", "Namespace"): k8s.core.v1.Namespace,
@@ -86,12 +104,13 @@ def _classes() -> dict[tuple[str, str], Callable[..., pulumi.Resource]]:
         ("autoscaling/v2", "HorizontalPodAutoscaler"): k8s.autoscaling.v2.HorizontalPodAutoscaler,
         ("networking.k8s.io/v1", "NetworkPolicy"): k8s.networking.v1.NetworkPolicy,
         ("policy/v1", "PodDisruptionBudget"): k8s.policy.v1.PodDisruptionBudget,
+        ("scheduling.k8s.io/v1", "PriorityClass"): k8s.scheduling.v1.PriorityClass,
     }
 
 
 def manifest_resource(
     name: str, manifest: Mapping[str, Any], opts: Optional[pulumi.ResourceOptions] = None
-) -> pulumi.Resource:
+) -> pulumi.CustomResource:
     """Declare the object of a manifest: its own class for built-in kinds, else a custom resource.
 
     Args:
@@ -110,7 +129,7 @@ def manifest_resource(
     group = api_version.rpartition("/")[0]
     if "." not in group or (group.endswith(".k8s.io") and not group.startswith("gateway.")):
         raise ValueError(f"{name}: no class is listed for the built-in kind {kind} of {api_version}")
-    custom: pulumi.Resource = k8s.apiextensions.CustomResource(
+    custom: pulumi.CustomResource = k8s.apiextensions.CustomResource(
         name, api_version=api_version, kind=kind, opts=opts, **fields
     )
     return custom

@@ -54,10 +54,12 @@ class ModelServerArgs:
     """Whole CPUs of a pod, also TensorFlow's threads. Default 1."""
     memory_mib: Optional[int] = None
     """Memory of a pod in MiB. Default twice the peak that the bundle's verification measured."""
-    server_image: Optional[str] = None
+    server_image: Optional[pulumi.Input[str]] = None
     """Image of TensorFlow Serving. Default docker.io/tensorflow/serving:2.20.0-gpu."""
-    puller_image: Optional[str] = None
+    puller_image: Optional[pulumi.Input[str]] = None
     """Image of rclone. Default docker.io/rclone/rclone:1.75.1."""
+    priority_class: Optional[str] = None
+    """PriorityClass of the pods, such as `model-server` of `ServingNamespace`. Default none: the cluster's default."""
     pod_labels: Optional[dict[str, str]] = None
     """Further labels of the pods, such as Azure's. Default none."""
     warmup_iterations: Optional[int] = None
@@ -68,6 +70,8 @@ class ModelServerArgs:
     """Longest REST request in milliseconds. Default 10000."""
     grpc_max_threads: Optional[int] = None
     """Requests held at once by one server. Default 256."""
+    drain_s: Optional[int] = None
+    """Seconds a pod goes on serving after it has been taken out of the answers. Default 20."""
 
     def __post_init__(self) -> None:
         bounds = {"min": "minReplicas", "max": "maxReplicas"}
@@ -84,7 +88,8 @@ class ModelServerArgs:
                 ("storeAccount", f"is needed for azureblob and for nothing else, got storeKind {self.store_kind!r}")
             )
         for path, image in (("serverImage", self.server_image), ("pullerImage", self.puller_image)):
-            if image is not None:
+            # One in a cloud's registry may be known later only; what it is a copy of has been checked.
+            if isinstance(image, str):
                 try:
                     parse_image(image)
                 except ValueError as error:
@@ -121,8 +126,8 @@ class ModelServer(pulumi.ComponentResource):
             version=a.version,
             namespace=a.namespace,
             service_account=a.service_account,
-            server_image=a.server_image or images.server,
-            puller_image=a.puller_image or images.puller,
+            server_image=images.server if a.server_image is None else a.server_image,
+            puller_image=images.puller if a.puller_image is None else a.puller_image,
             bundle=bundle.manifest,
             object_key=a.object_key,
             store=StoreLocation(
@@ -133,6 +138,7 @@ class ModelServer(pulumi.ComponentResource):
             resources=Resources.model_validate({"cpu": a.cpu or 1, "memory_mib": a.memory_mib}, by_name=True),
             serving=_serving(a),
             pod_labels=a.pod_labels or {},
+            priority_class=a.priority_class,
         )
         objects = model_server_objects(spec)
         made = {
@@ -161,6 +167,7 @@ def _serving_fields(a: ModelServerArgs) -> dict[str, Optional[int]]:
         "batch_timeout_micros": a.batch_timeout_micros,
         "request_timeout_ms": a.request_timeout_ms,
         "grpc_max_threads": a.grpc_max_threads,
+        "drain_s": a.drain_s,
     }
 
 

@@ -7,9 +7,12 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components._base import coerce, reject, token
+from components._kubernetes import image_values
 from serving.cluster import POOL_LABEL
 
 CHART_VERSION = "0.17.4"
+IMAGE = f"nvcr.io/nvidia/k8s-device-plugin:v{CHART_VERSION}"
+"""The chart's image, as it is called in public."""
 NAMESPACE = "nvidia-device-plugin"
 
 
@@ -19,6 +22,8 @@ class NvidiaDevicePluginArgs:
 
     pools: list[str]
     """Values of the node label `tricorn.dev/pool` of the GPU pools; the plugin runs on their nodes only."""
+    image: Optional[pulumi.Input[str]] = None
+    """Image with a tag, such as one in the cloud's own registry. Default that of nvcr.io."""
 
     def __post_init__(self) -> None:
         reject("NvidiaDevicePlugin", [] if self.pools else [("pools", "must name at least one GPU pool")])
@@ -57,6 +62,7 @@ class NvidiaDevicePlugin(pulumi.ComponentResource):
                 "tolerations": [{"operator": "Exists", "effect": "NoSchedule"}],
                 "gfd": {"enabled": False},
                 "nfd": {"enabled": False},
+                **({"image": image_values(a.image)} if a.image is not None else {}),
             },
             opts=pulumi.ResourceOptions(parent=self),
         )

@@ -20,10 +20,16 @@ class ServingNamespaceArgs:
     """Name of the model servers' service account."""
     service_account_annotations: Optional[dict[str, pulumi.Input[str]]] = None
     """Its annotations, such as Azure's client id. Default none."""
+    priority_class: Optional[bool] = None
+    """Whether to make the PriorityClass `model-server`, of which a cluster has one. Default True; False for a further
+    namespace in the same cluster."""
 
 
 class ServingNamespace(pulumi.ComponentResource):
-    """A namespace under Pod Security `restricted`, closed to all traffic, with a service account and a pull script."""
+    """A namespace under Pod Security `restricted`, closed to all traffic, with a service account and a pull script.
+
+    Also makes the PriorityClass of model servers.
+    """
 
     namespace: pulumi.Output[str]
     """Name of the namespace, known once it exists."""
@@ -32,6 +38,8 @@ class ServingNamespace(pulumi.ComponentResource):
         super().__init__(token(ServingNamespace), name, {}, opts)
         a = coerce(ServingNamespaceArgs, args)
         objects = namespace_objects(a.namespace, a.service_account, a.service_account_annotations or {})
+        if a.priority_class is False:
+            del objects["priority"]
         namespace = manifest_resource(
             f"{name}-namespace", objects.pop("namespace"), pulumi.ResourceOptions(parent=self)
         )

@@ -20,16 +20,13 @@ from serving.model_config import (
     monitoring_config,
 )
 from serving.namespace import PULL_SCRIPT, PULLER
-from serving.routes import GATEWAY_NAMESPACE
+from serving.network import server_traffic
 from serving.settings_sections import Replicas, Resources, Serving
 from serving.settings_sites import SYSTEM_POOL
 
 Manifest = dict[str, Any]
-DRAIN_S = 20
-"""Seconds a pod goes on serving after it has been taken out of the endpoints: the server itself ignores SIGTERM
-(tensorflow/serving#1853)."""
-GRACE_S = 30
-"""Seconds until SIGKILL, the drain included."""
+STOP_S = 10
+"""Seconds from the end of the drain until SIGKILL."""
 PROGRESS_DEADLINE_S = 1800
 """Seconds until a Deployment whose pods do not get ready counts as failed."""
 USER_ID = 1000
@@ -72,8 +69,10 @@ class ModelServerSpec:
     version: int
     namespace: str
     service_account: str
-    server_image: str
-    puller_image: str
+    server_image: object
+    """May be an output."""
+    puller_image: object
+    """May be an output."""
     bundle: BundleManifest
     object_key: object
     """Key of the archive in the store; an output that is known once the object is there makes the pods wait for it."""
@@ -84,6 +83,8 @@ class ModelServerSpec:
     resources: Resources
     serving: Serving
     pod_labels: Mapping[str, str]
+    priority_class: str | None = None
+    """PriorityClass of the pods; None for the cluster's default."""
 
     @property
     def name(self) -> str:
@@ -154,7 +155,12 @@ def model_server_objects(spec: ModelServerSpec) -> dict[str, Manifest]:
             # Of a single pod one must be allowed to go, or no node could ever be drained.
             "spec": {"maxUnavailable": 1, "selector": {"matchLabels": spec.selector}},
         },
-        "network-policy": _network_policy(spec),
+        "network-policy": {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": _metadata(spec),
+            "spec": server_traffic(spec.selector, spec.store.kind),
+        },
     }
     if spec.replicas.max > spec.replicas.min:
         objects["autoscaler"] = _autoscaler(spec)
@@ -163,21 +169,6 @@ def model_server_objects(spec: ModelServerSpec) -> dict[str, Manifest]:
 
 def _metadata(spec: ModelServerSpec) -> Manifest:
     return {"name": spec.name, "namespace": spec.namespace, "labels": spec.labels}
-
-
-def _network_policy(spec: ModelServerSpec) -> Manifest:
-    gateway = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": GATEWAY_NAMESPACE}}}
-    ports = [{"protocol": "TCP", "port": port} for port in (GRPC_PORT, HTTP_PORT)]
-    return {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "NetworkPolicy",
-        "metadata": _metadata(spec),
-        "spec": {
-            "podSelector": {"matchLabels": spec.selector},
-            "policyTypes": ["Ingress"],
-            "ingress": [{"from": [gateway], "ports": ports}],
-        },
-    }
 
 
 def _autoscaler(spec: ModelServerSpec) -> Manifest:
@@ -224,20 +215,23 @@ def _deployment(spec: ModelServerSpec, config_checksum: str) -> Manifest:
 
 def _pod(spec: ModelServerSpec) -> Manifest:
     tolerations = [{"key": GPU_RESOURCE, "operator": "Exists", "effect": "NoSchedule"}] if spec.pool else []
-    spread = {
-        "maxSkew": 1,
-        "topologyKey": "topology.kubernetes.io/zone",
-        "whenUnsatisfiable": "ScheduleAnyway",
-        "labelSelector": {"matchLabels": spec.selector},
-    }
-    return {
+    spread = [
+        {
+            "maxSkew": 1,
+            "topologyKey": key,
+            "whenUnsatisfiable": "ScheduleAnyway",
+            "labelSelector": {"matchLabels": spec.selector},
+        }
+        for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
+    ]
+    pod = {
         "serviceAccountName": spec.service_account,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "nodeSelector": {POOL_LABEL: spec.pool or SYSTEM_POOL},
         "tolerations": tolerations,
-        "topologySpreadConstraints": [spread],
-        "terminationGracePeriodSeconds": GRACE_S,
+        "topologySpreadConstraints": spread,
+        "terminationGracePeriodSeconds": spec.serving.drain_s + STOP_S,
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": USER_ID,
@@ -255,6 +249,7 @@ def _pod(spec: ModelServerSpec) -> Manifest:
             {"name": "scripts", "configMap": {"name": PULLER}},
         ],
     }
+    return pod if spec.priority_class is None else {**pod, "priorityClassName": spec.priority_class}
 
 
 def _security() -> Manifest:
@@ -360,7 +355,7 @@ def _server(spec: ModelServerSpec) -> Manifest:
         "startupProbe": {**probe, "periodSeconds": _STARTUP_PERIOD_S, "failureThreshold": _STARTUP_FAILURES},
         "readinessProbe": {**probe, "periodSeconds": 5, "failureThreshold": 2, "timeoutSeconds": 3},
         "livenessProbe": {**probe, "periodSeconds": 10, "failureThreshold": 3, "timeoutSeconds": 5},
-        "lifecycle": {"preStop": {"sleep": {"seconds": DRAIN_S}}},
+        **_drain(spec.serving.drain_s),
         "securityContext": _security(),
         "volumeMounts": [
             {"name": "models", "mountPath": BASE_PATH, "readOnly": True},
@@ -368,3 +363,9 @@ def _server(spec: ModelServerSpec) -> Manifest:
             {"name": "config", "mountPath": "/config", "readOnly": True},
         ],
     }
+
+
+def _drain(seconds: int) -> Manifest:
+    """Keep a pod serving after it has left the endpoints: the server ignores SIGTERM (tensorflow/serving#1853)."""
+    # Kubernetes before 1.33 refuses a sleep of no time.
+    return {"lifecycle": {"preStop": {"sleep": {"seconds": seconds}}}} if seconds else {}

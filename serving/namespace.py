@@ -4,10 +4,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from serving.network import default_deny
+
 Manifest = dict[str, Any]
 PULLER = "bundle-puller"
 """Name of the ConfigMap with the pull script."""
 PULL_SCRIPT = "pull.sh"
+SERVER_PRIORITY = "model-server"
+"""PriorityClass of the model servers: above whatever names none."""
+_PRIORITY = 100_000
 _POD_SECURITY = "pod-security.kubernetes.io"
 
 
@@ -17,7 +22,7 @@ def pull_script() -> str:
 
 
 def namespace_objects(namespace: str, service_account: str, annotations: Mapping[str, object]) -> dict[str, Manifest]:
-    """Return the objects by role.
+    """Return the objects by role; `priority` is one for the whole cluster, the others are the namespace's own.
 
     Args:
         namespace: Namespace of the model servers; enforces the Pod Security standard `restricted`.
@@ -50,10 +55,12 @@ def namespace_objects(namespace: str, service_account: str, annotations: Mapping
             "metadata": {**metadata, "name": PULLER},
             "data": {PULL_SCRIPT: pull_script()},
         },
-        "deny-ingress": {
-            "apiVersion": "networking.k8s.io/v1",
-            "kind": "NetworkPolicy",
-            "metadata": {**metadata, "name": "deny-ingress"},
-            "spec": {"podSelector": {}, "policyTypes": ["Ingress"]},
+        "default-deny": default_deny(namespace),
+        "priority": {
+            "apiVersion": "scheduling.k8s.io/v1",
+            "kind": "PriorityClass",
+            "metadata": {"name": SERVER_PRIORITY},
+            "value": _PRIORITY,
+            "description": "Servers of models; they may push out batch work",
         },
     }

@@ -1,11 +1,22 @@
-"""Gateway API objects: the gateway of a cluster and the routes of a model, for Envoy Gateway."""
+"""Routes of a model in a cluster, for Envoy Gateway: gRPC, REST and health checks, and what other sites send here."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from serving.access import TOKENS, access_policies, key_header, rate_limit, rule_names
 from serving.cluster import GRPC_PORT, HTTP_PORT, server_name
+from serving.gateway import (
+    CLASS_NAME,
+    CONTROLLER,
+    GATEWAY_NAME,
+    GATEWAY_NAMESPACE,
+    PUBLIC_LISTENER,
+    container_port,
+    gateway_objects,
+)
+from serving.peers import PEER_LISTENER, fallback_backends
 from serving.protocol import MODEL_HEADER, SITE_HEADER, health_path, status_path
-from serving.settings_sections import Ingress
+from serving.settings_access import Callers
 
 __all__ = [
     "CLASS_NAME",
@@ -19,105 +30,28 @@ __all__ = [
 ]
 
 Manifest = dict[str, Any]
-GATEWAY_NAMESPACE = "envoy-gateway-system"
-"""Namespace of Envoy Gateway and of the proxies it runs."""
-GATEWAY_NAME = "serving"
-CLASS_NAME = "tricorn"
-CONTROLLER = "gateway.envoyproxy.io/gatewayclass-controller"
-MAX_CONNECTION_S = 300
-"""Long-lived connections ignore DNS; closing them lets callers follow weights and health."""
-RETRY_BUFFER = "8Mi"
-"""Largest request the gateway can send a second time: Envoy keeps no more of it than a connection's buffer, 32 KiB by
-default, which is less than a photo."""
 _GATEWAY_API = "gateway.networking.k8s.io/v1"
+_GATEWAY_GROUP = "gateway.networking.k8s.io"
 _ENVOY_API = "gateway.envoyproxy.io/v1alpha1"
 _PREDICTION_SERVICE = "tensorflow.serving.PredictionService"
-_UNPRIVILEGED = 1024
-_PORT_SHIFT = 10_000
-
-
-def container_port(port: int) -> int:
-    """Return the port Envoy Gateway's proxies listen on for a listener's port; they cannot bind privileged ones."""
-    return port if port >= _UNPRIVILEGED else port + _PORT_SHIFT
-
-
-def gateway_objects(namespace: str, ingress: Ingress) -> dict[str, Manifest]:
-    """Return the objects of a cluster's gateway by role.
-
-    The Service of type LoadBalancer is ours and not the controller's, so that destroying the stack also gives the
-    load balancer back; the caller adds the cloud's annotations to it.
-
-    Args:
-        namespace: Namespace of the Gateway and the routes.
-        ingress: Public port, and TLS where configured.
-    """
-    port = ingress.listen_port
-    listener: Manifest = {"name": "public", "port": port, "protocol": "HTTP"}
-    if ingress.tls_secret:
-        certificate = {"group": "", "kind": "Secret", "name": ingress.tls_secret}
-        listener |= {"protocol": "HTTPS", "tls": {"mode": "Terminate", "certificateRefs": [certificate]}}
-    return {
-        "proxy": {
-            "apiVersion": _ENVOY_API,
-            "kind": "EnvoyProxy",
-            "metadata": {"name": CLASS_NAME, "namespace": GATEWAY_NAMESPACE},
-            "spec": {"provider": {"type": "Kubernetes", "kubernetes": {"envoyService": {"type": "ClusterIP"}}}},
-        },
-        "class": {
-            "apiVersion": _GATEWAY_API,
-            "kind": "GatewayClass",
-            "metadata": {"name": CLASS_NAME},
-            "spec": {
-                "controllerName": CONTROLLER,
-                "parametersRef": {
-                    "group": "gateway.envoyproxy.io",
-                    "kind": "EnvoyProxy",
-                    "name": CLASS_NAME,
-                    "namespace": GATEWAY_NAMESPACE,
-                },
-            },
-        },
-        "gateway": {
-            "apiVersion": _GATEWAY_API,
-            "kind": "Gateway",
-            "metadata": {"name": GATEWAY_NAME, "namespace": namespace},
-            "spec": {"gatewayClassName": CLASS_NAME, "listeners": [listener]},
-        },
-        "client-policy": {
-            "apiVersion": _ENVOY_API,
-            "kind": "ClientTrafficPolicy",
-            "metadata": {"name": GATEWAY_NAME, "namespace": namespace},
-            "spec": {
-                "targetRefs": [{"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": GATEWAY_NAME}],
-                "connection": {
-                    "bufferLimit": RETRY_BUFFER,
-                    "connectionLimit": {"value": 10_000, "maxConnectionDuration": f"{MAX_CONNECTION_S}s"},
-                },
-                # Clouds drop idle connections after 4 minutes at the earliest.
-                "tcpKeepalive": {"probes": 3, "idleTime": "60s", "interval": "20s"},
-            },
-        },
-        "load-balancer": {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": {"name": "serving-public", "namespace": GATEWAY_NAMESPACE, "annotations": {}},
-            "spec": {
-                "type": "LoadBalancer",
-                "externalTrafficPolicy": "Local",
-                "selector": {
-                    "gateway.envoyproxy.io/owning-gateway-name": GATEWAY_NAME,
-                    "gateway.envoyproxy.io/owning-gateway-namespace": namespace,
-                },
-                "ports": [{"name": "public", "port": port, "targetPort": container_port(port), "protocol": "TCP"}],
-            },
-        },
-    }
+_ATTEMPTS_HERE = 2
 
 
 def model_routes(
-    model: str, namespace: str, site: str, versions: Mapping[int, int], *, default: bool, request_timeout_ms: int
+    model: str,
+    namespace: str,
+    site: str,
+    versions: Mapping[int, int],
+    *,
+    default: bool,
+    request_timeout_ms: int,
+    callers: Callers | None = None,
+    peers: Mapping[str, int] | None = None,
 ) -> dict[str, Manifest]:
-    """Return the routes of a model by role.
+    """Return the routes of a model and their policies by role.
+
+    Public routes lead to the local servers and, while those are not healthy, to other sites. Names of further objects
+    hold a dot, which no model's name does.
 
     Args:
         model: Name of the model.
@@ -126,48 +60,40 @@ def model_routes(
         versions: Share of the requests by version, in percent.
         default: Whether gRPC callers that name no model get this one.
         request_timeout_ms: Longest request in milliseconds.
+        callers: Who may ask; everyone when None.
+        peers: Share of DNS answers of each other site that may be asked, with the `backend-<site>` of `peer_objects`
+            and the listener of `gateway_objects`; None for no other site.
     """
-    timeouts = {"request": f"{request_timeout_ms}ms"}
-    parent = [{"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": GATEWAY_NAME}]
-    answered = {
-        "type": "ResponseHeaderModifier",
-        "responseHeaderModifier": {"set": [{"name": SITE_HEADER, "value": site}]},
-    }
-    service = {"method": {"type": "Exact", "service": _PREDICTION_SERVICE}}
-    named = {**service, "headers": [{"type": "Exact", "name": MODEL_HEADER, "value": model}]}
-    matches = [named, service] if default else [named]
-    rest = {"path": {"type": "RegularExpression", "value": rest_pattern(model)}}
-    health = {"path": {"type": "Exact", "value": health_path(model)}}
+    who, others = callers or Callers(), fallback_backends(peers or {})
+    timeout = f"{request_timeout_ms}ms"
+    # With peers it is the listener that names the site, because a peer's own name must reach the caller. A filter of a
+    # single backend would split the rule into several clusters of Envoy without a common order.
+    named = [] if peers else [_answered_by(site)]
     rewrite = {
         "type": "URLRewrite",
         "urlRewrite": {"path": {"type": "ReplaceFullPath", "replaceFullPath": status_path(model)}},
     }
-
-    def route(kind: str, name: str, rule: Manifest) -> Manifest:
-        metadata = {"name": name, "namespace": namespace}
-        spec = {"parentRefs": parent, "rules": [rule]}
-        return {"apiVersion": _GATEWAY_API, "kind": kind, "metadata": metadata, "spec": spec}
-
-    grpc_rule = {"matches": matches, "filters": [answered], "backendRefs": _backends(model, versions, GRPC_PORT)}
-    http_rule = {
-        "matches": [rest],
-        "filters": [answered],
-        "backendRefs": _backends(model, versions, HTTP_PORT),
-        "timeouts": timeouts,
+    grpc = {"filters": named, "backendRefs": _local(model, versions, GRPC_PORT) + others}
+    http = {
+        "filters": named,
+        "backendRefs": _local(model, versions, HTTP_PORT) + others,
+        "timeouts": {"request": timeout},
     }
-    health_rule = {
-        "matches": [health],
-        "filters": [rewrite, answered],
+    health = {
+        "matches": [{"path": {"type": "Exact", "value": health_path(model)}}],
+        "filters": [rewrite, _answered_by(site)],
         # A canary that is not up must not take the site out of the answers.
-        "backendRefs": _backends(model, {max(versions, key=lambda version: versions[version]): 1}, HTTP_PORT),
-        "timeouts": timeouts,
+        "backendRefs": _local(model, {max(versions, key=lambda version: versions[version]): 1}, HTTP_PORT),
+        "timeouts": {"request": timeout},
     }
-    return {
-        "grpc-route": route("GRPCRoute", model, grpc_rule),
-        "http-route": route("HTTPRoute", model, http_rule),
-        "health-route": route("HTTPRoute", f"{model}-health", health_rule),
-        "traffic-policy": _traffic_policy(model, namespace, timeouts["request"]),
+    found = {
+        "grpc-route": _route("GRPCRoute", model, namespace, _rules(grpc, _grpc_matches(model, default=default), who)),
+        "http-route": _route("HTTPRoute", model, namespace, _rules(http, _http_matches(model), who)),
+        "health-route": _route("HTTPRoute", f"{model}.health", namespace, [health]),
+        "traffic-policy": _traffic_policy(model, namespace, timeout, rate_limit(who), fallback=bool(others)),
+        **access_policies(model, namespace, who),
     }
+    return found | (_peer_routes(model, namespace, site, versions, timeout, default=default) if peers else {})
 
 
 def rest_pattern(model: str) -> str:
@@ -176,52 +102,117 @@ def rest_pattern(model: str) -> str:
     return rf"{status_path(model)}{version}(:(predict|classify|regress)|/metadata)?"
 
 
-def _backends(model: str, versions: Mapping[int, int], port: int) -> list[Manifest]:
+def _peer_routes(
+    model: str, namespace: str, site: str, versions: Mapping[int, int], timeout: str, *, default: bool
+) -> dict[str, Manifest]:
+    """Routes for requests of other sites: to local servers only, or two sites without any would send them around."""
+    name = f"{model}.peers"
+    grpc = {
+        "matches": _grpc_matches(model, default=default),
+        "filters": [_answered_by(site)],
+        "backendRefs": _local(model, versions, GRPC_PORT),
+    }
+    http = {
+        "matches": _http_matches(model),
+        "filters": [_answered_by(site)],
+        "backendRefs": _local(model, versions, HTTP_PORT),
+        "timeouts": {"request": timeout},
+    }
+    return {
+        "peer-grpc-route": _route("GRPCRoute", name, namespace, [grpc], PEER_LISTENER),
+        "peer-http-route": _route("HTTPRoute", name, namespace, [http], PEER_LISTENER),
+        "peer-traffic-policy": _traffic_policy(name, namespace, timeout, None, fallback=False),
+    }
+
+
+def _route(kind: str, name: str, namespace: str, rules: list[Manifest], listener: str = PUBLIC_LISTENER) -> Manifest:
+    parent = {"group": _GATEWAY_GROUP, "kind": "Gateway", "name": GATEWAY_NAME, "sectionName": listener}
+    metadata = {"name": name, "namespace": namespace}
+    return {
+        "apiVersion": _GATEWAY_API,
+        "kind": kind,
+        "metadata": metadata,
+        "spec": {"parentRefs": [parent], "rules": rules},
+    }
+
+
+def _rules(rule: Manifest, matches: list[Manifest], callers: Callers) -> list[Manifest]:
+    """Give a rule its matches, once for every kind of callers that has a policy of its own."""
+    header = key_header(callers)
+    present = {"type": "RegularExpression", "name": header, "value": ".+"}
+    with_key = [{**match, "headers": [*match.get("headers", []), present]} for match in matches]
+    names = rule_names(callers)
+    if not names:
+        return [{"matches": matches, **rule}]
+    return [
+        {"name": name, "matches": with_key if header is not None and name != TOKENS else matches, **rule}
+        for name in names
+    ]
+
+
+def _grpc_matches(model: str, *, default: bool) -> list[Manifest]:
+    service = {"method": {"type": "Exact", "service": _PREDICTION_SERVICE}}
+    named = {**service, "headers": [{"type": "Exact", "name": MODEL_HEADER, "value": model}]}
+    return [named, service] if default else [named]
+
+
+def _http_matches(model: str) -> list[Manifest]:
+    return [{"path": {"type": "RegularExpression", "value": rest_pattern(model)}}]
+
+
+def _answered_by(site: str) -> Manifest:
+    return {
+        "type": "ResponseHeaderModifier",
+        "responseHeaderModifier": {"set": [{"name": SITE_HEADER, "value": site}]},
+    }
+
+
+def _local(model: str, versions: Mapping[int, int], port: int) -> list[Manifest]:
     return [
         {"group": "", "kind": "Service", "name": server_name(model, version), "port": port, "weight": weight}
         for version, weight in versions.items()
     ]
 
 
-def _traffic_policy(model: str, namespace: str, timeout: str) -> Manifest:
-    """Retry what another pod may answer, and leave alone pods that fail.
+def _traffic_policy(name: str, namespace: str, timeout: str, limit: Manifest | None, *, fallback: bool) -> Manifest:
+    """Retry what another pod or site may answer, and leave alone those that fail.
 
     Both are needed: without the passive check retries go to the same dead pod (measured: every request failed). A
     prediction changes nothing, so that one whose pod died half-way may be asked for again.
     """
-    group = "gateway.networking.k8s.io"
-    targets = [{"group": group, "kind": kind, "name": model} for kind in ("GRPCRoute", "HTTPRoute")]
+    targets = [{"group": _GATEWAY_GROUP, "kind": kind, "name": name} for kind in ("GRPCRoute", "HTTPRoute")]
+    retry: Manifest = {
+        "numRetries": 2,
+        "retryOn": {
+            "triggers": ["connect-failure", "reset", "unavailable", "resource-exhausted", "retriable-status-codes"],
+            "httpStatusCodes": [503],
+        },
+        "perRetry": {"backOff": {"baseInterval": "20ms", "maxInterval": "200ms"}},
+    }
+    if fallback:
+        # Without it all retries would stay here until the passive check has seen enough failures.
+        retry |= {"numRetries": 3, "numAttemptsPerPriority": _ATTEMPTS_HERE}
+    spec: Manifest = {
+        "targetRefs": targets,
+        "timeout": {"http": {"requestTimeout": timeout}, "tcp": {"connectTimeout": "2s"}},
+        "retry": retry,
+        "healthCheck": {
+            "passive": {
+                "consecutiveGatewayErrors": 3,
+                "consecutiveLocalOriginFailures": 2,
+                "splitExternalLocalOriginErrors": True,
+                "interval": "1s",
+                "baseEjectionTime": "5s",
+                "maxEjectionPercent": 100,
+            },
+            "panicThreshold": 0,
+        },
+    }
+    if limit is not None:
+        spec["rateLimit"] = limit
     return {
         "apiVersion": _ENVOY_API,
         "kind": "BackendTrafficPolicy",
-        "metadata": {"name": model, "namespace": namespace},
-        "spec": {
-            "targetRefs": targets,
-            "timeout": {"http": {"requestTimeout": timeout}},
-            "retry": {
-                "numRetries": 2,
-                "retryOn": {
-                    "triggers": [
-                        "connect-failure",
-                        "reset",
-                        "unavailable",
-                        "resource-exhausted",
-                        "retriable-status-codes",
-                    ],
-                    "httpStatusCodes": [503],
-                },
-                "perRetry": {"backOff": {"baseInterval": "20ms", "maxInterval": "200ms"}},
-            },
-            "healthCheck": {
-                "passive": {
-                    "consecutiveGatewayErrors": 3,
-                    "consecutiveLocalOriginFailures": 2,
-                    "splitExternalLocalOriginErrors": True,
-                    "interval": "1s",
-                    "baseEjectionTime": "5s",
-                    "maxEjectionPercent": 100,
-                },
-                "panicThreshold": 0,
-            },
-        },
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": spec,
     }
