@@ -1,4 +1,4 @@
-"""Command line of the local clouds: `python -m localcloud up|down|kill|restore|env`."""
+"""Command line of the local clouds: `python -m localcloud up|down|kill|restore|cut|reconnect|env`."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ class Cloud(StrEnum):
     AZURE = "azure"
 
 
+RegistryArgument = Annotated[str, typer.Argument(help="host name of a public registry, such as docker.io")]
 CloudArgument = Annotated[Cloud, typer.Argument(help="aws, gcp or azure")]
 
 
@@ -53,6 +54,20 @@ def kill(cloud: CloudArgument) -> None:
 def restore(cloud: CloudArgument) -> None:
     """Start a killed cloud again and wait until its pods are ready."""
     lifecycle.restore(RunPaths.current(), cloud.value)
+
+
+@app.command()
+def cut(registry: RegistryArgument) -> None:
+    """Cut a public container registry off: nobody can pull from it until `reconnect`."""
+    lifecycle.cut_registry(RunPaths.current(), registry)
+    print(f"{registry}: cut off; clouds have what their own registries and nodes hold")
+
+
+@app.command()
+def reconnect(registry: RegistryArgument) -> None:
+    """Have a registry that was cut off answer again."""
+    lifecycle.reconnect_registry(RunPaths.current(), registry)
+    print(f"{registry}: answers")
 
 
 @app.command()

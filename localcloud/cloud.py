@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 
+from localcloud.certmanager.controller import CertificateController
 from localcloud.clusters.manager import ClusterManager
 from localcloud.context import CloudContext, Subsystem
 from localcloud.dns.authority import DnsAuthority
@@ -49,6 +50,7 @@ async def run(context: CloudContext) -> None:
         ClusterManager(context),
         Autoscaler(context),
         NodeAgent(context),
+        CertificateController(context),
         GatewayController(context),
         DnsAuthority(context),
     ]

@@ -28,7 +28,7 @@ from localcloud.checks import check_disk, check_ports, check_programs
 from localcloud.console import Phases
 from localcloud.environment import STACK, model_bundles, stack_config
 from localcloud.errors import LocalCloudError
-from localcloud.nodes import sandbox
+from localcloud.nodes import registries, sandbox
 from localcloud.paths import CLOUDS, RUN_DIRECTORY_VARIABLE, RunPaths, project_directory
 from localcloud.store import Store
 
@@ -208,6 +208,18 @@ def restore(paths: RunPaths, cloud: str) -> None:
                 raise LocalCloudError(f"{cloud} is up, but after {_READY_S:.0f} s it does not serve: {problem}")
             show(problem)
             time.sleep(1)
+
+
+def cut_registry(paths: RunPaths, host: str) -> None:
+    """Have a public container registry answer nobody."""
+    _require_run(paths)
+    registries.cut_off(Store(paths.database), host)
+
+
+def reconnect_registry(paths: RunPaths, host: str) -> None:
+    """Have a registry that was cut off answer again."""
+    _require_run(paths)
+    registries.reconnect(Store(paths.database), host)
 
 
 def _require_run(paths: RunPaths) -> None:

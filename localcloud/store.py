@@ -46,6 +46,9 @@ create table if not exists events(
 create table if not exists faults(
   id integer primary key autoincrement, cloud text not null, operation text not null, type_glob text not null,
   kind text not null, argument text not null, remaining integer not null);
+create table if not exists images(
+  cloud text not null, place text not null, repository text not null, content text not null,
+  primary key (cloud, place, repository, content));
 create table if not exists quotas(
   cloud text not null, region text not null, code text not null, maximum real not null,
   primary key (cloud, region, code));

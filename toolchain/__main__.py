@@ -8,11 +8,12 @@ import sys
 import time
 from pathlib import Path
 
-from toolchain.build import build, fetch_gateway_sources, locked, on_path, require_go
-from toolchain.cache import ToolchainError, built, gateway_crds, tools_dir
-from toolchain.gateway import extract
-from toolchain.pins import TOOLS
+from toolchain.build import build, fetch_sources, locked, on_path, require_go
+from toolchain.cache import ToolchainError, built, extracted, tools_dir
+from toolchain.definitions import cert_manager_sources, extract, gateway_sources
+from toolchain.pins import CERT_MANAGER, GATEWAY, TOOLS
 
+_DEFINITIONS = {GATEWAY: gateway_sources, CERT_MANAGER: cert_manager_sources}
 _USAGE = "usage: python -m toolchain [--list | --path]"
 
 
@@ -47,20 +48,20 @@ def make() -> None:
             _link(tool.name, found)
         else:
             to_build.append(tool)
-    need_crds = not (tools_dir() / "gateway-crds").is_dir()
-    if not to_build and not need_crds:
+    to_extract = [each for each in _DEFINITIONS if not extracted(each).is_dir()]
+    if not to_build and not to_extract:
         return
-    go = require_go(to_build or [tool for tool in TOOLS if tool.name == "egctl"])
+    go = require_go([tool.name for tool in to_build] or [each.name for each in to_extract])
     started = time.monotonic()
     print(f"toolchain: {len(to_build)} of {len(TOOLS)} tools to build, once", flush=True)
     for number, tool in enumerate(to_build, 1):
         _link(tool.name, build(tool, go, f"{tool.name} ({number}/{len(to_build)})"))
-    if need_crds:
-        with locked("gateway-crds"):
+    for each in to_extract:
+        with locked(each.name):
             try:
-                extract(fetch_gateway_sources(go), tools_dir() / "gateway-crds")
+                extract(_DEFINITIONS[each](fetch_sources(each, go)), extracted(each))
             except ValueError as error:
-                raise ToolchainError(f"gateway-crds: {error}") from None
+                raise ToolchainError(f"{each.name}: {error}") from None
     print(f"toolchain: done in {time.monotonic() - started:.0f} s", flush=True)
 
 
@@ -69,8 +70,9 @@ def _list() -> None:
         path = tools_dir() / tool.name
         where = str(path.resolve()) if path.exists() else "missing (`make tools`)"
         print(f"{tool.name:24} {tool.version:10} {where}")
-    with contextlib.suppress(ToolchainError):
-        print(f"{'gateway CRDs':24} {'':10} {gateway_crds()}")
+    for each in _DEFINITIONS:
+        where = str(extracted(each)) if extracted(each).is_dir() else "missing (`make tools`)"
+        print(f"{each.name:24} {each.version:10} {where}")
 
 
 def main(arguments: list[str]) -> int:

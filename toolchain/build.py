@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from toolchain.cache import ToolchainError, built, cache_root
-from toolchain.pins import GATEWAY_MODULE, GATEWAY_MODULE_DIRECTORY, MODULES, OLDEST_GO, Tool
+from toolchain.pins import MODULES, OLDEST_GO, Definitions, Tool
 
 _REPORT_EVERY_S = 15.0
 _QUIET_S = 5.0
@@ -42,18 +42,18 @@ def on_path(tool: Tool) -> Path | None:
     return Path(found) if tool.accepts(done.stdout + done.stderr) else None
 
 
-def require_go(tools: Sequence[Tool]) -> str:
+def require_go(wanted_by: Sequence[str]) -> str:
     """Return the path of a fitting `go`.
 
     Raises:
         ToolchainError: If there is none; names the tools that need it.
     """
-    names = ", ".join(tool.name for tool in tools)
+    names = ", ".join(wanted_by)
     wanted = ".".join(map(str, OLDEST_GO))
     advice = f"install Go {wanted} or newer (https://go.dev/dl) or put fitting versions of these on PATH: {names}"
     go = shutil.which("go")
     if go is None:
-        raise ToolchainError(f"no Go compiler is on PATH, and {len(tools)} tools must be built: {advice}")
+        raise ToolchainError(f"no Go compiler is on PATH, and {len(wanted_by)} tools must be built: {advice}")
     done = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, env=_environment())
     match = re.match(r"go(\d+)\.(\d+)", done.stdout)
     if match is None or (int(match[1]), int(match[2])) < OLDEST_GO:
@@ -175,14 +175,12 @@ def build(tool: Tool, go: str, label: str) -> Path:
     return target
 
 
-def fetch_gateway_sources(go: str) -> Path:
-    """Return the directory of the Envoy Gateway module's sources, downloading them where they are missing.
+def fetch_sources(definitions: Definitions, go: str) -> Path:
+    """Return the directory of a module's sources, downloading them where they are missing.
 
     Raises:
         ToolchainError: If they cannot be fetched.
     """
-    directory = MODULES / GATEWAY_MODULE_DIRECTORY
-    _run_go("gateway-crds", [go, "mod", "download", GATEWAY_MODULE], directory, "gateway-crds")
-    return Path(
-        _run_go("gateway-crds", [go, "list", "-m", "-f", "{{.Dir}}", GATEWAY_MODULE], directory, "gateway-crds").strip()
-    )
+    directory, name = MODULES / definitions.module, definitions.name
+    _run_go(name, [go, "mod", "download", definitions.source], directory, name)
+    return Path(_run_go(name, [go, "list", "-m", "-f", "{{.Dir}}", definitions.source], directory, name).strip())

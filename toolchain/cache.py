@@ -7,7 +7,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from toolchain.pins import MODULES, TOOLS, Tool
+from toolchain.pins import CERT_MANAGER, GATEWAY, MODULES, TOOLS, Definitions, Tool
 
 
 class ToolchainError(Exception):
@@ -52,13 +52,31 @@ def find(name: str) -> Path:
     return path
 
 
+def extracted(definitions: Definitions) -> Path:
+    """Return the directory of extracted definitions, whether or not it exists yet."""
+    return tools_dir() / f"{definitions.name}-{definitions.version}"
+
+
 def gateway_crds() -> Path:
     """Return the directory with the Gateway API and Envoy Gateway CRDs as plain YAML files.
 
     Raises:
         ToolchainError: If the toolchain has not been made yet.
     """
-    path = tools_dir() / "gateway-crds"
+    return _found(GATEWAY)
+
+
+def cert_manager_crds() -> Path:
+    """Return the directory with cert-manager's CRDs as plain YAML files.
+
+    Raises:
+        ToolchainError: If the toolchain has not been made yet.
+    """
+    return _found(CERT_MANAGER)
+
+
+def _found(definitions: Definitions) -> Path:
+    path = extracted(definitions)
     if not path.is_dir():
-        raise ToolchainError("the Gateway API's CRDs are not there yet; `make tools` fetches them")
+        raise ToolchainError(f"the {definitions.name} are not there yet; `make tools` fetches them")
     return path

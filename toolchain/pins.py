@@ -66,5 +66,24 @@ TOOLS: tuple[Tool, ...] = (
         ("-tags", "osusergo,grpcnotrace", "-ldflags", _PULUMI_STAMP),
     ),
 )  # fmt: skip
-GATEWAY_MODULE = "github.com/envoyproxy/gateway"
-GATEWAY_MODULE_DIRECTORY = "egctl"
+
+
+@dataclass(frozen=True)
+class Definitions:
+    """Custom resource definitions that are taken from the sources of a Go module.
+
+    Attributes:
+        name: Name of the directory with the extracted files.
+        version: Version that the module pins, without `v`.
+        module: Directory below `toolchain/` with the `go.mod` and `go.sum` that pin it.
+        source: The Go module.
+    """
+
+    name: str
+    version: str
+    module: str
+    source: str
+
+
+GATEWAY = Definitions("gateway-crds", "1.9.0", "egctl", "github.com/envoyproxy/gateway")
+CERT_MANAGER = Definitions("cert-manager-crds", "1.20.2", "cert-manager", "github.com/cert-manager/cert-manager")

@@ -9,13 +9,14 @@ import json
 import logging
 import subprocess
 import urllib.parse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from localcloud.addresses import cluster_address
 from localcloud.clusters.access import admin_token
 from localcloud.context import CloudContext
-from localcloud.gateway import loadbalancer, xds
+from localcloud.gateway import loadbalancer, secrets, xds
 from localcloud.gateway.translate import Translation, TranslationError, plain, translate
 from localcloud.gateway.watch import KINDS, ClusterObjects
 from localcloud.store import Cluster
@@ -28,6 +29,17 @@ _SETTLE_S = 0.15
 _ADMIN_PORT = 19000
 _STOP_S = 3.0
 _NOT_TRANSLATED = {"EndpointSlice"}
+_CONTENT = ("Secret", "ConfigMap")
+_WITH_STATUS = (
+    "HTTPRoute",
+    "GRPCRoute",
+    "ClientTrafficPolicy",
+    "BackendTrafficPolicy",
+    "SecurityPolicy",
+    "Backend",
+    "BackendTLSPolicy",
+    "EnvoyProxy",
+)
 
 
 class GatewayController:
@@ -119,14 +131,21 @@ class ClusterGateways:
         for key in self._envoys.keys() - wanted:
             self._envoys.pop(key).terminate()
 
-    async def _translate(self) -> None:
-        objects = [
+    def _to_translate(self) -> list[Object]:
+        """Return what the translator needs: Secrets and ConfigMaps only where something names them."""
+        found = [
             each
             for _, kind in KINDS
-            if kind not in _NOT_TRANSLATED
+            if kind not in (*_NOT_TRANSLATED, *_CONTENT)
             for each in self._objects.of(kind)
             if kind != "Service" or each["spec"].get("clusterIP") not in (None, "", "None")
         ]
+        named = {name for each in found for name in _names(each.get("spec"))}
+        contents = [each for kind in _CONTENT for each in self._objects.of(kind) if each["metadata"]["name"] in named]
+        return found + contents
+
+    async def _translate(self) -> None:
+        objects = self._to_translate()
         text = json.dumps([plain(each) for each in objects], sort_keys=True)
         if text != self._translated_from:
             try:
@@ -137,7 +156,7 @@ class ClusterGateways:
             self._translated_from = text
         for each in self._objects.of("GatewayClass"):
             await self._report(each, {"conditions": [_condition("Accepted", True, "Accepted", each)]})
-        for kind in ("HTTPRoute", "GRPCRoute", "ClientTrafficPolicy", "BackendTrafficPolicy", "SecurityPolicy"):
+        for kind in _WITH_STATUS:
             for each in self._objects.of(kind):
                 metadata = each["metadata"]
                 status = self._translation.statuses.get((kind, metadata["namespace"], metadata["name"]))
@@ -165,7 +184,9 @@ class ClusterGateways:
         if resources is not None:
             ports = loadbalancer.ports(service) if service is not None else {}
             directory = self._directory / f"{key[0]}-{key[1]}"
-            xds.write(directory, xds.files(resources, directory, ports, public, backends))
+            named = sorted({name for name, _ in secrets.references([resources.listeners, resources.clusters])})
+            contents = secrets.resources(named, self._objects.of)
+            xds.write(directory, xds.files(resources, directory, ports, public, backends, contents))
             self._ensure_envoy(key, directory)
         await self._report(gateway, status)
         if service is not None and public:
@@ -187,6 +208,19 @@ class ClusterGateways:
     async def _report(self, found: Object, status: Object) -> None:
         if not _holds(found.get("status") or {}, status):
             await self._objects.patch_status(found, _dated(status))
+
+
+def _names(value: object) -> Iterator[str]:
+    """Yield the names that a specification refers to, of whatever kind."""
+    if isinstance(value, dict):
+        for key, member in value.items():
+            if key == "name" and isinstance(member, str):
+                yield member
+            else:
+                yield from _names(member)
+    elif isinstance(value, list):
+        for member in value:
+            yield from _names(member)
 
 
 def _envoy() -> str:

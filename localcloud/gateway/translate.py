@@ -20,6 +20,7 @@ _STATUS_KEYS = {
     "backendTrafficPolicies": "BackendTrafficPolicy",
     "securityPolicies": "SecurityPolicy",
     "backends": "Backend",
+    "backendTLSPolicies": "BackendTLSPolicy",
 }
 _NEEDED = ("kind", "apiVersion", "metadata", "spec", "data", "type")
 _METADATA = ("name", "namespace", "labels", "annotations", "generation", "creationTimestamp")
@@ -59,7 +60,7 @@ def translate(egctl: str, objects: Iterable[Object]) -> Translation:
 
     Args:
         egctl: Path of the program.
-        objects: GatewayClasses, Gateways, routes, policies, Backends, Namespaces, Services and Secrets.
+        objects: GatewayClasses, Gateways, routes, policies, Backends, Namespaces, Services, Secrets and ConfigMaps.
 
     Raises:
         TranslationError: If it refuses them or prints something else than its result.
@@ -89,6 +90,10 @@ def read(document: Object) -> Translation:
             if status := each.get("status"):
                 metadata = each["metadata"]
                 result.statuses[(kind, metadata.get("namespace", ""), metadata["name"])] = status
+    proxy = document.get("envoyProxyForGatewayClass") or {}
+    if status := proxy.get("status"):
+        metadata = proxy["metadata"]
+        result.statuses[("EnvoyProxy", metadata.get("namespace", ""), metadata["name"])] = status
     for name, dump in (document.get("xds") or {}).items():
         namespace, _, gateway = name.partition("/")
         found = GatewayResources()

@@ -9,12 +9,14 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from localcloud.addresses import to_loopback
+from localcloud.certificates import write_private
+from localcloud.gateway.secrets import SecretName, references
 from localcloud.gateway.translate import GatewayResources
 
 Object = dict[str, Any]
@@ -47,7 +49,12 @@ def bootstrap(directory: Path, admin: tuple[str, int], node: str) -> Object:
 
 
 def files(
-    resources: GatewayResources, directory: Path, ports: Mapping[int, int], addresses: Sequence[str], backends: Backends
+    resources: GatewayResources,
+    directory: Path,
+    ports: Mapping[int, int],
+    addresses: Sequence[str],
+    backends: Backends,
+    secrets: Mapping[SecretName, Object] = MappingProxyType({}),
 ) -> dict[str, list[Object]]:
     """Return the resources of every file, in the order in which they must be written.
 
@@ -57,8 +64,9 @@ def files(
         ports: Container port of a listener to the port of the load balancer; other listeners are left out.
         addresses: Public addresses of the load balancer.
         backends: Ready pods behind each service address.
+        secrets: Content of the certificates and authorities that the resources name.
     """
-    found: dict[str, list[Object]] = {}
+    found: dict[str, list[Object]] = {_secret_file(name): [content] for name, content in sorted(secrets.items())}
     for endpoint in resources.endpoints:
         name = file_name("endpoints", endpoint["clusterName"])
         found[name] = [_mapped_endpoints(endpoint, backends)]
@@ -72,7 +80,10 @@ def files(
 
 
 def write(directory: Path, contents: Mapping[str, list[Object]]) -> bool:
-    """Write the files that differ, each in one step; return whether any did."""
+    """Write the files that differ, each in one step and for their owner only; return whether any did.
+
+    Private keys are among them, and callers' keys among the listeners.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     changed = False
     for name, resources in contents.items():
@@ -83,9 +94,7 @@ def write(directory: Path, contents: Mapping[str, list[Object]]) -> bool:
         target = directory / name
         if target.exists() and target.read_text() == text:
             continue
-        part = directory / f".{name}.part"
-        part.write_text(text)
-        os.replace(part, target)
+        write_private(target, text)
         changed = True
     return changed
 
@@ -105,6 +114,15 @@ def _mapped_endpoints(assignment: Object, backends: Backends) -> Object:
     return mapped
 
 
+def _secret_file(name: SecretName) -> str:
+    return file_name(f"secret-{name.role}", name.name)
+
+
+def _place_secrets(resource: Object, directory: Path) -> None:
+    for name, reference in references(resource):
+        reference["sdsConfig"] = source(directory, _secret_file(name))
+
+
 def _is_service(address: str) -> bool:
     return address.startswith("10.")
 
@@ -113,6 +131,7 @@ def _cluster(cluster: Object, directory: Path) -> Object:
     mapped = copy.deepcopy(cluster)
     if (eds := mapped.get("edsClusterConfig")) is not None:
         eds["edsConfig"] = source(directory, file_name("endpoints", eds.get("serviceName") or mapped["name"]))
+    _place_secrets(mapped, directory)
     return mapped
 
 
@@ -129,6 +148,7 @@ def _listener(
     mapped.setdefault("@type", _LISTENER)
     for rds in _find(mapped, "rds"):
         rds["configSource"] = source(directory, file_name("routes", rds["routeConfigName"]))
+    _place_secrets(mapped, directory)
     yield mapped
 
 

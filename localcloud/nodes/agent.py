@@ -9,10 +9,10 @@ import logging
 import time
 
 from localcloud.addresses import pod_network
+from localcloud.clusters.following import follow_clusters
 from localcloud.context import CloudContext
 from localcloud.nodes.api import STRATEGIC, UNREACHABLE, ApiError, Informer, KubeApi, Object
 from localcloud.nodes.events import Events
-from localcloud.nodes.following import follow_clusters
 from localcloud.nodes.launch import Site
 from localcloud.nodes.pods import PodWorker
 from localcloud.nodes.shapes import NODE_ADDRESSES, POOL_ANNOTATION, heartbeat, is_ready, lease

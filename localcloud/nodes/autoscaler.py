@@ -6,10 +6,10 @@ import asyncio
 import logging
 import time
 
+from localcloud.clusters.following import follow_clusters
 from localcloud.context import CloudContext
 from localcloud.nodes.api import UNREACHABLE, ApiError, Informer, KubeApi, Object
 from localcloud.nodes.events import Events
-from localcloud.nodes.following import follow_clusters
 from localcloud.nodes.scaling import busy_nodes, decide, nodes_of
 from localcloud.nodes.shapes import POOL_ANNOTATION, free_address, free_number, is_ready, node_object
 from localcloud.store import Cluster, Pool

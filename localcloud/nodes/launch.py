@@ -9,7 +9,7 @@ from pathlib import Path
 from localcloud.addresses import API_SERVER_PORT, cluster_address, to_loopback
 from localcloud.context import CloudContext
 from localcloud.errors import LocalCloudError
-from localcloud.nodes import edge, images, plan
+from localcloud.nodes import edge, images, plan, registries
 from localcloud.nodes.api import KubeApi, Object
 from localcloud.nodes.containers import Run
 from localcloud.nodes.events import Events
@@ -27,6 +27,10 @@ class Site:
     cluster: Cluster
     api: KubeApi
     events: Events
+
+
+IMAGE_REASON = "ErrImagePull"
+"""Reason of a container whose image cannot be had."""
 
 
 class CannotStart(Exception):
@@ -62,8 +66,11 @@ async def launch(site: Site, pod: Object, container: Object, volumes: dict[str, 
         raise CannotStart("CreateContainerConfigError", "sidecar containers are not supported by the local clouds")
     try:
         image = await asyncio.to_thread(images.find, container["image"], context.tool)
+        await _have(site, pod, container)
+    except registries.PullError as error:
+        raise CannotStart(error.reason, str(error)) from None
     except (images.UnknownImage, ToolchainError) as error:
-        raise CannotStart("ErrImagePull", str(error)) from None
+        raise CannotStart(IMAGE_REASON, str(error)) from None
     data = {}
     for plural, wanted in sorted(plan.references([container])):
         found = await site.api.find(f"/api/v1/namespaces/{metadata['namespace']}/{plural}/{wanted}")
@@ -104,3 +111,13 @@ async def launch(site: Site, pod: Object, container: Object, volumes: dict[str, 
         return Run(context, box, environment, log / f"{container['name']}.log")
     except (images.UnknownImage, LocalCloudError, OSError) as error:
         raise CannotStart("RunContainerError", str(error)) from None
+
+
+async def _have(site: Site, pod: Object, container: Object) -> None:
+    """Have a container's image on the pod's node, telling as a kubelet does what was done for it."""
+    name, node = container["image"], f"{site.cluster.id}/{pod['spec'].get('nodeName', '')}"
+    field = f"spec.containers{{{container['name']}}}"
+    policy = container.get("imagePullPolicy") or "IfNotPresent"
+    pulled = await asyncio.to_thread(registries.pull, site.context.store, site.context.cloud, node, name, policy)
+    told = f'Successfully pulled image "{name}"' if pulled else f'Container image "{name}" already present on machine'
+    site.events.record(pod, "Pulled", told, field=field)

@@ -14,7 +14,7 @@ from localcloud.addresses import to_loopback
 from localcloud.nodes import edge
 from localcloud.nodes.api import STRATEGIC, UNREACHABLE, ApiError, Object
 from localcloud.nodes.containers import Run
-from localcloud.nodes.launch import CannotStart, Site, launch, log_directory
+from localcloud.nodes.launch import IMAGE_REASON, CannotStart, Site, launch, log_directory
 from localcloud.nodes.plan import ConfigError
 from localcloud.nodes.status import ContainerState, pod_status
 from localcloud.nodes.volumes import VolumeError, Volumes
@@ -28,6 +28,7 @@ _LONGEST_BACK_OFF_S = 60.0
 _LONG_RUN_S = 120.0
 _RENEW_PERIOD_S = 30.0
 _COALESCE_S = 0.02
+_IMAGE_ERROR_SHOWN_S = 1.0
 LOGS_ANNOTATION = "localcloud.tricorn.dev/logs"
 """Pod annotation with the directory of its containers' logs on this machine."""
 _T = TypeVar("_T")
@@ -202,6 +203,9 @@ class PodWorker:
                 state.wait(problem.reason, str(problem))
                 self._event("Failed", f"Error: {problem.reason}: {problem}", container, warning=True)
                 self._changed.set()
+                if problem.reason == IMAGE_REASON:
+                    await asyncio.sleep(_IMAGE_ERROR_SHOWN_S)
+                    self._back_off_image(container, state, problem)
                 delay_s = min(2 * delay_s, _LONGEST_BACK_OFF_S)
             except (*UNREACHABLE, ApiError) as error:
                 _LOG.info("pod %s: container %s cannot start yet: %s", self._path, container["name"], error)
@@ -212,6 +216,12 @@ class PodWorker:
                 self._changed.set()
                 return run
             await asyncio.sleep(delay_s)
+
+    def _back_off_image(self, container: Object, state: ContainerState, problem: CannotStart) -> None:
+        told = f'Back-off pulling image "{container["image"]}"'
+        state.wait("ImagePullBackOff", f"{told}: {problem.reason}: {problem}")
+        self._event("BackOff", told, container, warning=True)
+        self._changed.set()
 
     async def _watch(self, container: Object, state: ContainerState, run: Run) -> int:
         """Probe a run until it ends; end it when its probes say so. Return its exit code."""

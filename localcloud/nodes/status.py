@@ -103,7 +103,7 @@ class ContainerState:
         return {
             "name": self.name,
             "image": self.image,
-            "imageID": self.image if "@" in self.image else "",
+            "imageID": image_id(self.image) if self.runs else "",
             "containerID": f"localcloud://{identifier}" if self.runs else "",
             "ready": self.ready,
             "started": self.started,
@@ -111,6 +111,13 @@ class ContainerState:
             "state": state,
             "lastState": self.last or {},
         }
+
+
+def image_id(image: str) -> str:
+    """Return how a kubelet names an image that it has: repository and digest; empty when the pod names no digest."""
+    name, at, digest = image.partition("@")
+    head, slash, last = name.rpartition("/")
+    return f"{head}{slash}{last.partition(':')[0]}{at}{digest}" if digest else ""
 
 
 def phase(restart_policy: str, containers: list[ContainerState], initialized: bool, failed: bool) -> str:

@@ -14,8 +14,9 @@ import toolchain
 from localcloud import processes
 from localcloud.clusters.access import admin_kubeconfig_file
 from localcloud.context import CloudContext
+from localcloud.nodes import registries
 from localcloud.objects.workloads import NotAuthenticated, Workload, workload_of
-from localcloud.store import Pool
+from localcloud.store import Pool, Resource
 
 from .conftest import CLOUD, ROOT, wait_until
 
@@ -185,8 +186,52 @@ def test_an_unknown_image_waits_with_a_reason_that_says_why(nodes):
         states = nodes.pod("unknown").get("status", {}).get("containerStatuses") or [{}]
         return states[0].get("state", {}).get("waiting", {})
 
-    wait_until(lambda: waiting().get("reason") == "ErrImagePull", 20, "the image to be refused")
+    wait_until(lambda: waiting().get("reason") == "ImagePullBackOff", 20, "the image to be refused")
     assert "no stand-in" in waiting()["message"]
+
+
+DIGEST = "sha256:" + "ab" * 32
+CACHED = f"123456789012.dkr.ecr.us-east-1.amazonaws.com/hub/rclone/rclone:1.75.1@{DIGEST}"
+
+
+@pytest.fixture
+def cache(managed):
+    """The registry of the cloud caches Docker Hub, which can be cut off."""
+    inputs = {"ecrRepositoryPrefix": "hub", "upstreamRegistryUrl": "registry-1.docker.io"}
+    kind = "aws:ecr/pullThroughCacheRule:PullThroughCacheRule"
+    managed.store.put_resource(Resource(CLOUD, kind, "hub", "urn", "active", inputs, {}))
+    yield
+    registries.reconnect(managed.store, "docker.io")
+    managed.store.delete_resource(CLOUD, kind, "hub")
+
+
+def test_without_docker_hub_pods_start_from_the_clouds_own_registry_and_no_others(nodes, managed, cache):
+    always = {"imagePullPolicy": "Always"}
+    nodes.apply(pod("first", main={"image": CACHED, **always}))
+    nodes.wait_ready("first")
+    registries.cut_off(managed.store, "docker.io")
+    uncached = CACHED.replace("ab" * 32, "cd" * 32)
+    nodes.apply(
+        pod("again", main={"image": CACHED, **always}), pod("uncached", main={"image": uncached, **always}),
+        pod("direct", main={"image": IMAGE, **always}),
+    )  # fmt: skip
+    found = nodes.wait_ready("again")["status"]["containerStatuses"][0]
+    assert found["image"] == CACHED
+    assert found["imageID"] == CACHED.replace(":1.75.1@", "@")
+
+    def waiting(name):
+        states = nodes.pod(name).get("status", {}).get("containerStatuses") or [{}]
+        return states[0].get("state", {}).get("waiting", {})
+
+    for name, told in (("uncached", "is not cached yet"), ("direct", "docker.io: connection timed out")):
+        wait_until(lambda name=name: waiting(name).get("reason") == "ImagePullBackOff", 20, f"{name} to be refused")
+        assert told in waiting(name)["message"]
+    events = nodes.kubectl("get", "events", "-n", NAMESPACE)
+    assert "Back-off pulling image" in events
+    assert "Successfully pulled image" in events
+    registries.reconnect(managed.store, "docker.io")
+    nodes.wait_ready("uncached")
+    nodes.wait_ready("direct")
 
 
 def test_a_failing_container_is_restarted_with_back_off(nodes):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import toolchain
 from localcloud.providers.kubernetes.api import Api, ApiError
-from toolchain.pins import TOOLS
+from toolchain.pins import CERT_MANAGER, GATEWAY
 
 _APPLY = "application/apply-patch+yaml"
 _DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -28,10 +29,16 @@ class AddOnError(Exception):
 
 @dataclass(frozen=True)
 class AddOn:
-    """A chart that the provider knows; `note` says what stands for it, `version` is the only one there is, if so."""
+    """A chart that the provider knows.
+
+    Attributes:
+        note: What stands for it.
+        install: Installs it with the release's values.
+        version: The only one there is, if so.
+    """
 
     note: str
-    install: Callable[[Api], None]
+    install: Callable[[Api, Mapping[str, Any]], None]
     version: str = ""
 
 
@@ -75,8 +82,8 @@ def _served(api: Api, group: str) -> set[str]:
     return {each["name"] for resources in lists for each in resources}
 
 
-def _install_gateway(api: Api) -> None:
-    wanted = definitions(toolchain.gateway_crds())
+def _install_definitions(api: Api, wanted: list[Definition]) -> None:
+    """Apply definitions and wait until their kinds are served."""
 
     def apply(each: Definition) -> None:
         path, query = f"{_DEFINITIONS}/{each.plural}.{each.group}", {"fieldManager": _MANAGER, "force": "true"}
@@ -96,6 +103,19 @@ def _install_gateway(api: Api) -> None:
 
 def _install_nothing(api: Api) -> None:
     """Nothing is needed: the local cloud does itself what the add-on is for."""
+def _install_gateway(api: Api, values: Mapping[str, Any]) -> None:
+    _install_definitions(api, definitions(toolchain.gateway_crds()))
+
+
+def _install_cert_manager(api: Api, values: Mapping[str, Any]) -> None:
+    if (values.get("crds") or {}).get("enabled") is not True and values.get("installCRDs") is not True:
+        # The chart says the same by leaving a controller behind that finds no kinds.
+        raise AddOnError("cert-manager installs its kinds only with the value crds.enabled: true")
+    _install_definitions(api, definitions(toolchain.cert_manager_crds()))
+
+
+def _install_nothing(api: Api, values: Mapping[str, Any]) -> None:
+    """Nothing is needed: the node that offers the simulated GPUs is the add-on."""
 
 
 ADD_ONS = {
@@ -108,7 +128,12 @@ ADD_ONS = {
     "gateway-helm": AddOn(
         "local add-on: the custom resources of Gateway API and Envoy Gateway; the cloud itself translates them",
         _install_gateway,
-        next(tool.version for tool in TOOLS if tool.name == "egctl"),
+        GATEWAY.version,
+    ),
+    "cert-manager": AddOn(
+        "local add-on: cert-manager's custom resources; the cloud itself issues the certificates",
+        _install_cert_manager,
+        CERT_MANAGER.version,
     ),
     "nvidia-device-plugin": AddOn(
         "local add-on: nodes with simulated GPUs, computing on the CPU, advertise nvidia.com/gpu themselves",

@@ -1,7 +1,8 @@
 """When an object is ready, and waiting for that.
 
 Waited for are Deployments (all pods of the newest kind available), Services of type LoadBalancer (an address),
-Namespaces (active) and CustomResourceDefinitions (served). Every other kind is ready once it is stored.
+Namespaces (active), CustomResourceDefinitions (served), and what an object asks for itself by its annotation
+`pulumi.com/waitFor`. Everything else is ready once it is stored.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from localcloud.providers.kubernetes import pods
+from localcloud.providers.kubernetes import pods, waitfor
 from localcloud.providers.kubernetes.api import Api, ResourceInfo, Unreachable
+from localcloud.providers.kubernetes.objects import annotation
 
 Object = dict[str, Any]
 DEFAULT_TIMEOUT_S = 600.0
@@ -75,7 +77,7 @@ def wait_ready(api: Api, info: ResourceInfo, live: Object, patience: Patience) -
         NotReady: If it does not get ready in time, never can, or waiting is cancelled.
         ApiError: If the API server refuses to show it.
     """
-    probe = _PROBES.get((live["apiVersion"].rpartition("/")[0], live["kind"]))
+    probe = _wished(live) or _PROBES.get((live["apiVersion"].rpartition("/")[0], live["kind"]))
     if probe is None:
         return live
     metadata = live["metadata"]
@@ -106,6 +108,23 @@ def wait_ready(api: Api, info: ResourceInfo, live: Object, patience: Patience) -
         if current is None:
             raise NotReady(live, ["it was deleted while waiting for it"])
         live = current
+
+
+def _wished(live: Object) -> Callable[[Api, Object], State] | None:
+    """Return the probe that an object's annotation asks for, in place of its kind's own."""
+    text = annotation(live, waitfor.ANNOTATION)
+    if not text:
+        return None
+    try:
+        wishes = waitfor.wishes(text)
+    except waitfor.WaitForError as error:
+        raise NotReady(live, [str(error)]) from None
+
+    def probe(api: Api, current: Object) -> State:
+        reasons = [reason for each in wishes if (reason := each.missing(current))]
+        return State(not reasons, reasons)
+
+    return probe
 
 
 def wait_gone(api: Api, info: ResourceInfo, live: Object, patience: Patience) -> None:

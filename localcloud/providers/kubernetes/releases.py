@@ -68,7 +68,7 @@ class Releases:
         namespace, name, chart = known["namespace"], known["name"], chart_name(known["chart"])
         self._ensure_namespace(namespace, create=known.get("createNamespace") in (True, "true"))
         try:
-            ADD_ONS[chart].install(self._api)
+            ADD_ONS[chart].install(self._api, known.get("values") or {})
         except AddOnError as error:
             raise Refused(str(error)) from None
         marker = self._api.get(_CONFIG_MAPS, namespace, _marker_name(name))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import toolchain
-from toolchain import build, gateway, pins
+from toolchain import build, definitions, pins
 from toolchain.cache import built, tools_dir
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -34,6 +34,9 @@ def world(tmp_path, monkeypatch):
     (module / "generated").mkdir(parents=True)
     (module / "experimental-gatewayapi-crds.yaml").write_text("{{- if .Values.x }}\nkind: A\n{{- end }}\n")
     (module / "generated" / "own.yaml").write_text("{{- if .Values.y }}\nkind: B\n{{- end }}\n")
+    crds = tmp_path / "module" / "deploy" / "crds"
+    crds.mkdir(parents=True)
+    (crds / "cert-manager.io_issuers.yaml").write_text("kind: C\n")
     binaries = tmp_path / "bin"
     binaries.mkdir()
 
@@ -68,6 +71,7 @@ def test_everything_is_built_once_and_found_afterwards(world):
         "experimental-gatewayapi-crds.yaml",
         "own.yaml",
     ]
+    assert [p.read_text() for p in toolchain.cert_manager_crds().iterdir()] == ["kind: C\n"]
     again = world.run()
     assert again.returncode == 0
     assert again.stdout == ""
@@ -170,9 +174,9 @@ def test_wrong_arguments_show_the_usage(world):
 
 
 def test_a_directive_inside_yaml_is_refused():
-    assert gateway.plain("{{- if .Values.a }}\nkind: A\n{{- end }}\n") == "kind: A\n"
+    assert definitions.plain("{{- if .Values.a }}\nkind: A\n{{- end }}\n") == "kind: A\n"
     with pytest.raises(ValueError, match="not understood"):
-        gateway.plain("kind: {{ .Values.kind }}\n")
+        definitions.plain("kind: {{ .Values.kind }}\n")
 
 
 @pytest.mark.parametrize(
@@ -192,6 +196,9 @@ def test_the_modules_pin_what_the_table_says():
         text = (pins.MODULES / tool.module / "go.mod").read_text()
         assert f"v{tool.version}" in text, tool.name
         assert (pins.MODULES / tool.module / "go.sum").stat().st_size > 1000
+    for each in (pins.GATEWAY, pins.CERT_MANAGER):
+        assert f"{each.source} v{each.version}" in (pins.MODULES / each.module / "go.mod").read_text()
+        assert f"{each.source} v{each.version} h1:" in (pins.MODULES / each.module / "go.sum").read_text()
     pulumi = (pins.MODULES / "pulumi" / "go.mod").read_text()
     assert "github.com/pulumi/pulumi/sdk/v3 v3.259.0" in pulumi
 

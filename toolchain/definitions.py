@@ -1,10 +1,11 @@
-"""The CRDs of Gateway API and Envoy Gateway as plain YAML, taken from the templates of Envoy Gateway's chart."""
+"""Custom resource definitions as plain YAML files, taken from the sources of the programs that serve them."""
 
 from __future__ import annotations
 
 import re
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 _DIRECTIVE = re.compile(r"^\s*\{\{-?.*?-?\}\}\s*$")
@@ -25,19 +26,27 @@ def plain(text: str) -> str:
     return "\n".join(kept).strip() + "\n"
 
 
-def sources(module: Path) -> list[Path]:
-    """Return the chart's CRD files: Gateway API's experimental channel, which Envoy Gateway needs, and its own."""
+def gateway_sources(module: Path) -> list[Path]:
+    """Return the CRD files in Envoy Gateway's chart: Gateway API's experimental channel and its own."""
     templates = module / "charts" / "gateway-crds-helm" / "templates"
     experimental = sorted(p for p in templates.rglob("*.yaml") if "experimental" in p.name)
     own = sorted((templates / "generated").glob("*.yaml"))
     return experimental + own
 
 
-def extract(module: Path, target: Path) -> int:
-    """Write the CRDs of the module into the directory `target`, all or none; return how many files."""
-    files = sources(module)
+def cert_manager_sources(module: Path) -> list[Path]:
+    """Return cert-manager's CRD files."""
+    return sorted((module / "deploy" / "crds").glob("*.yaml"))
+
+
+def extract(files: Sequence[Path], target: Path) -> int:
+    """Write CRD files as plain YAML into the directory `target`, all or none; return how many.
+
+    Raises:
+        ValueError: If there is none, or one holds a directive that is not understood.
+    """
     if not files:
-        raise ValueError(f"no CRDs in {module.name}: the chart's layout has changed")
+        raise ValueError("the module holds no definitions: its layout has changed")
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
         directory = Path(scratch) / target.name
