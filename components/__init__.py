@@ -26,6 +26,7 @@ _MODULES = {
     "EksNodePool": "eks_node_pool",
     "EksServingCluster": "eks_serving_cluster",
     "EksWorkloadIdentity": "eks_workload_identity",
+    "ExistingServingCluster": "existing_serving_cluster",
     "GatewayIngress": "gateway_ingress",
     "GcpDnsZone": "gcp_dns_zone",
     "GcsModelStore": "gcs_model_store",

@@ -8,6 +8,7 @@ import pulumi
 from components._gpu_catalog import refusal
 from serving.bundles import Bundle, BundleError, load_bundle
 from serving.settings import Settings
+from serving.settings_sites import CloudSite
 
 Bundles = Mapping[tuple[str, int], Bundle]
 
@@ -37,6 +38,8 @@ def load_bundles(settings: Settings) -> Bundles:
                 )
             found[(model, version)] = bundle
     for site_name, site in settings.sites.items():
+        if not isinstance(site, CloudSite):
+            continue  # an existing cluster has the nodes it has
         for pool_name, pool in settings.pools.items():
             if (reason := refusal(site.cloud, pool.gpu)) is not None:
                 problems.append(f"pools.{pool_name}.gpu: {reason} (got {pool.gpu!r}, needed at site {site_name})")

@@ -85,6 +85,7 @@ COMPUTED: dict[str, Any] = {
     },
     "aws:eks/nodeGroup:NodeGroup": _named("nodeGroupName"),
     "aws:iam/role:Role": _arn,
+    "aws:route53/zone:Zone": lambda name, inputs: {"zoneId": f"Z{name}", "nameServers": ["ns-1.awsdns.com"]},
     "aws:s3/bucket:Bucket": lambda name, inputs: {"bucket": f"{name}-x1", "arn": f"arn:aws:s3:::{name}-x1"},
     "gcp:artifactregistry/repository:Repository": _gcp("locations/us-central1/repositories"),
     "gcp:compute/address:Address": _gcp("regions/us-central1/addresses", address="203.0.113.7"),
@@ -95,6 +96,7 @@ COMPUTED: dict[str, Any] = {
         "locations/us-central1/clusters", endpoint="198.51.100.9", masterAuth={"clusterCaCertificate": CA}
     ),
     "gcp:container/nodePool:NodePool": _gcp("locations/us-central1/clusters/c/nodePools"),
+    "gcp:dns/managedZone:ManagedZone": _gcp("managedZones", nameServers=["ns-a1.googledomains.com."]),
     "gcp:serviceaccount/account:Account": lambda name, inputs: {
         "email": f"{inputs['accountId']}@{inputs['project']}.iam.gserviceaccount.com",
         "member": f"serviceAccount:{inputs['accountId']}@{inputs['project']}.iam.gserviceaccount.com",
