@@ -4,7 +4,7 @@ import pulumi
 
 from components._frozen import load_frozen
 from components._preflight import preflight
-from components._stack import declare_endpoint, declare_providers, declare_sites, outputs
+from components._stack import declare_ci, declare_endpoint, declare_providers, declare_sites, outputs
 from components._stack_bundles import load_bundles
 from serving.settings import load_settings
 
@@ -15,6 +15,7 @@ providers = declare_providers(settings)
 preflight(settings, bundles, providers)
 sites = declare_sites(settings, bundles, providers)
 endpoint = declare_endpoint(settings, sites, frozen)
+ci = declare_ci(settings, frozen)
 
-for name, value in outputs(settings, sites, endpoint, frozen).items():
+for name, value in outputs(settings, sites, endpoint, ci, frozen).items():
     pulumi.export(name, value)

@@ -18,6 +18,7 @@ _MODULES = {
     "ArtifactRegistry": "artifact_registry",
     "AwsDnsZone": "aws_dns_zone",
     "BlobModelStore": "blob_model_store",
+    "CiIdentity": "ci_identity",
     "EcrRegistry": "ecr_registry",
     "EksAddress": "eks_address",
     "EksCluster": "eks_cluster",

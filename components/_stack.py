@@ -9,14 +9,16 @@ import pulumi
 
 from components._capacity import CapacityPolicy
 from components._endpoint import SiteTarget
-from components._frozen import Frozen
+from components._frozen import CI, Frozen
 from components._hardening import Hardening
 from components._serving_cluster import Site
 from components._site_workloads import declare_base, declare_workloads
 from components._stack_bundles import Bundles
+from components.ci_identity import CiIdentity, CiIdentityArgs
 from components.global_endpoint import GlobalEndpoint, GlobalEndpointArgs
 from serving.routes import health_path
-from serving.settings import GpuPool, PoolOverride, Settings
+from serving.settings import AnySite, AzureSite, GcpSite, GpuPool, PoolOverride, Settings
+from serving.settings_sites import CloudSite
 
 SITE_MODULES = {"aws": "aws_site", "gcp": "gcp_site", "azure": "azure_site", "kubernetes": "kubernetes_site"}
 """Cloud of a site to the module here that declares it; only the clouds in use are imported."""
@@ -142,6 +144,45 @@ def declare_endpoint(settings: Settings, sites: Mapping[str, Site], frozen: Froz
     )
 
 
+def declare_ci(settings: Settings, frozen: Frozen) -> Optional[pulumi.Output[dict[str, Any]]]:
+    """Declare what the pipeline previews and deploys with, on every cloud that is not frozen as a whole.
+
+    Each cloud's identities are made where its first site is: in its account, project or subscription.
+
+    Returns:
+        By cloud, what the pipeline is configured with; None if the settings name no pipeline.
+    """
+    ci = settings.access.ci
+    if ci is None:
+        return None
+    first: dict[str, AnySite] = {}
+    for site in settings.sites.values():
+        first.setdefault(site.cloud, site)
+    alive = {site.cloud for name, site in settings.sites.items() if name not in settings.frozen}
+    previous = {cloud: (frozen.outputs.get("ci") or {}).get(cloud) for cloud in first.keys() - alive}
+    wanted = {cloud: site for cloud, site in first.items() if cloud in alive and isinstance(site, CloudSite)}
+    if not wanted:
+        return pulumi.Output.from_input(previous)
+    gcp, azure = wanted.get("gcp"), wanted.get("azure")
+    # Providers of its own: the identities stay while sites come and go.
+    providers = [_module(cloud).declare_provider(CI, site) for cloud, site in wanted.items()]
+    made = CiIdentity(
+        CI,
+        CiIdentityArgs(
+            issuer=ci.issuer,
+            preview_subject=ci.preview,
+            deploy_subject=ci.deploy,
+            aws="aws" in wanted,
+            gcp_project=gcp.project if isinstance(gcp, GcpSite) else None,
+            azure_subscription_id=azure.subscription if isinstance(azure, AzureSite) else None,
+            azure_location=azure.location if isinstance(azure, AzureSite) else None,
+            labels=settings.all_labels,
+        ),
+        pulumi.ResourceOptions(providers=providers),
+    )
+    return made.identities.apply(lambda found: {**previous, **found})
+
+
 def _published(site: Site) -> list[pulumi.Input[str]]:
     """Addresses of a site for what must be made after everything of the site, and be gone before any of it goes."""
     urns = [each.urn for each in site.ready]
@@ -161,7 +202,11 @@ def _frozen_name_servers(settings: Settings, frozen: Frozen) -> Optional[list[st
 
 
 def outputs(
-    settings: Settings, sites: Mapping[str, Site], endpoint: Optional[GlobalEndpoint], frozen: Frozen
+    settings: Settings,
+    sites: Mapping[str, Site],
+    endpoint: Optional[GlobalEndpoint],
+    ci: Optional[pulumi.Output[dict[str, Any]]],
+    frozen: Frozen,
 ) -> dict[str, Any]:
     """What the stack exports; of what is frozen, what it exported last."""
     attributes = {
@@ -186,4 +231,6 @@ def outputs(
     }
     servers = endpoint.name_servers if endpoint is not None else pulumi.Output.from_input({})
     known["name_servers"] = servers.apply(lambda found: {**previous, **found})
+    if ci is not None:
+        known["ci"] = ci
     return known

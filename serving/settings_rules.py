@@ -7,8 +7,8 @@ from typing import Any
 from serving.settings_sites import CLOUDS, SYSTEM_POOL
 
 _NO_AUTHORITY = ("azure", "kubernetes")
-_ENDPOINT = "endpoint"
-"""What the resources of the public name are called."""
+_TAKEN = ("endpoint", "ci")
+"""What the resources of the public name and the pipeline's identities are called."""
 
 
 def spanning_problems(raw: object) -> list[str]:
@@ -45,9 +45,9 @@ def _site_problems(sites: Mapping[Any, Any]) -> Iterator[str]:
 def _name_problems(sites: Mapping[Any, Any]) -> Iterator[str]:
     """Everything of a site is called by the site's name and a dash, which must tell it from all others."""
     for name in map(str, sites):
-        taken = next((each for each in (_ENDPOINT, *map(str, sites)) if name.startswith(f"{each}-")), None)
-        if name == _ENDPOINT:
-            yield f"sites.{name}: the name is taken by the public name's resources (got {name!r}); choose another name"
+        taken = next((each for each in (*_TAKEN, *map(str, sites)) if name.startswith(f"{each}-")), None)
+        if name in _TAKEN:
+            yield f"sites.{name}: the name is taken by other resources (got {name!r}); choose another name"
         elif taken is not None:
             yield (
                 f"sites.{name}: must not begin with {taken}-, as everything of {taken} does (got {name!r}); "
