@@ -1,13 +1,15 @@
 """What both DNS authorities publish about the sites, so that they cannot diverge."""
 
 from dataclasses import dataclass
-from typing import Optional
+from typing import Optional, Protocol
 
 import pulumi
 
 from components._base import reject
 from serving.resolver import SERVICE
 
+NAME_SERVER_TTL_S = 3600
+"""Lifetime of the zone's own list of name servers: how long a resolver knows only the vendors it knew."""
 HEALTHY_TEXT = "AVAILABLE"
 """Text that TensorFlow Serving's status holds while a version serves."""
 
@@ -51,6 +53,17 @@ class EndpointRecords:
     def services(self) -> list[str]:
         """SRV records, RFC 2782: priority, weight, port and target of every site."""
         return [f"0 {site.weight} {self.port} {name}.{self.domain}." for name, site in sorted(self.sites.items())]
+
+
+class Zone(Protocol):
+    """The public name in one authority."""
+
+    name_servers: pulumi.Output[list[str]]
+    """Name servers of a zone made here."""
+
+    def list_name_servers(self, servers: pulumi.Output[list[str]]) -> None:
+        """Make a zone made here list these name servers, in place of its vendor's alone."""
+        ...
 
 
 def site_problems(sites: dict[str, SiteTarget]) -> list[tuple[str, str]]:

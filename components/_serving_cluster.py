@@ -27,9 +27,9 @@ class ServingCluster(Protocol):
     registry_url: pulumi.Output[str]
     """Address of the cloud's container registry, without a scheme."""
     store_kind: str
-    """Kind of the model store: `s3`, `gcs` or `azureblob`."""
+    """Kind of the model store: `s3`, `gcs`, `azureblob` or `http`."""
     store_bucket: pulumi.Output[str]
-    """Bucket or container of the model store."""
+    """Bucket or container of the model store; the address of its folder for `http`."""
     store_account: Optional[pulumi.Output[str]]
     """Storage account of the container; None where there is no such thing."""
     store_region: str

@@ -6,8 +6,8 @@ from typing import Optional
 import pulumi
 import pulumi_gcp as gcp
 
-from components._base import coerce, token
-from components._endpoint import EndpointRecords
+from components._base import coerce, protected, token
+from components._endpoint import NAME_SERVER_TTL_S, EndpointRecords
 from components._naming import tags
 
 CHECK_INTERVAL_S = 30
@@ -27,6 +27,8 @@ class GcpDnsZoneArgs:
     """Google Cloud project id of the zone."""
     managed_zone: Optional[str] = None
     """An existing zone. Default none: one is made for the domain."""
+    protect: Optional[bool] = None
+    """Refuse to delete a zone made here: another one has other name servers. Default True."""
     labels: Optional[dict[str, str]] = None
     """Labels of every resource, beside the component's own."""
 
@@ -34,7 +36,8 @@ class GcpDnsZoneArgs:
 class GcpDnsZone(pulumi.ComponentResource):
     """Weighted, health-checked records in Cloud DNS. Needs the roles `roles/dns.admin` and `roles/compute.admin`.
 
-    Cloud DNS checks every site itself, every 30 seconds; two failures take it out of the answers.
+    Cloud DNS checks every address itself, every 30 seconds; two failures take it out of the answers. When none is
+    healthy it answers with all of them.
     """
 
     name_servers: pulumi.Output[list[str]]
@@ -53,7 +56,7 @@ class GcpDnsZone(pulumi.ComponentResource):
                 dns_name=f"{r.domain}.",
                 description="Managed by Pulumi",
                 labels=tags("GcpDnsZone", a.labels),
-                opts=child,
+                opts=protected(self, a.protect),
             )
             zone, self.name_servers = made.name, made.name_servers
         else:
@@ -112,7 +115,24 @@ class GcpDnsZone(pulumi.ComponentResource):
             rrdatas=r.services,
             opts=child,
         )
+        self._name, self._project, self._zone, self._domain = name, a.project, zone, r.domain
         self.register_outputs({"name_servers": self.name_servers})
+
+    def list_name_servers(self, servers: pulumi.Output[list[str]]) -> None:
+        """Make a zone made here list the name servers of every vendor, in place of Cloud DNS's own alone.
+
+        Resolvers keep to the list they get from the zone itself, whatever the registrar's says.
+        """
+        gcp.dns.RecordSet(
+            f"{self._name}-name-servers",
+            project=self._project,
+            managed_zone=self._zone,
+            name=f"{self._domain}.",
+            type="NS",
+            ttl=NAME_SERVER_TTL_S,
+            rrdatas=servers.apply(lambda names: [f"{each}." for each in names]),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
 
 
 def _probe(r: EndpointRecords) -> dict[str, object]:

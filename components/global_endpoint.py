@@ -6,7 +6,7 @@ from typing import Optional
 import pulumi
 
 from components._base import coerce, reject, token
-from components._endpoint import EndpointRecords, SiteTarget, site_problems
+from components._endpoint import EndpointRecords, SiteTarget, Zone, site_problems
 from components._refusals import section_problems
 from serving.settings_sections import Dns, Ingress
 
@@ -37,6 +37,11 @@ class GlobalEndpointArgs:
     """Google Cloud project to publish in. Default none: not in Cloud DNS."""
     cloud_dns_zone: Optional[str] = None
     """An existing managed zone. Default none: one is made."""
+    other_name_servers: Optional[list[str]] = None
+    """Name servers of further authorities that hold the same records, for the list in each zone made here. Default
+    none."""
+    protect: Optional[bool] = None
+    """Refuse to delete a zone made here. Default True."""
     labels: Optional[dict[str, str]] = None
     """Tags and labels of every resource, beside the components' own."""
 
@@ -58,7 +63,11 @@ class GlobalEndpoint(pulumi.ComponentResource):
     """The same weighted, health-checked records in Route 53, in Cloud DNS, or in both, so that either can be lost.
 
     Beside the public name every site has a name of its own, and SRV records list the sites for clients that fail over
-    by themselves. Delegate the domain to all name servers at the registrar.
+    by themselves. Delegate the domain to all name servers at the registrar, and not from a zone of one vendor, which
+    would be needed again.
+
+    Two zones made here list the name servers of both. In an existing zone that list is left to its owner: the zone may
+    be a parent's, where it would be a delegation. No zone is signed (DNSSEC): two vendors would have to share keys.
     """
 
     name_servers: pulumi.Output[dict[str, list[str]]]
@@ -77,24 +86,45 @@ class GlobalEndpoint(pulumi.ComponentResource):
             tls=a.tls,
         )
         servers: dict[str, pulumi.Output[list[str]]] = {}
+        made: list[Zone] = []
         # A cloud's SDK is needed only where it publishes.
         if a.route53:
             from components.aws_dns_zone import AwsDnsZone, AwsDnsZoneArgs
 
             route53 = AwsDnsZone(
-                f"{name}-route53", AwsDnsZoneArgs(records=records, zone_id=a.route53_zone_id, labels=a.labels), child
+                f"{name}-route53",
+                AwsDnsZoneArgs(records=records, zone_id=a.route53_zone_id, protect=a.protect, labels=a.labels),
+                child,
             )
             servers["route53"] = route53.name_servers
+            if a.route53_zone_id is None:
+                made.append(route53)
         if a.cloud_dns_project is not None:
             from components.gcp_dns_zone import GcpDnsZone, GcpDnsZoneArgs
 
             cloud_dns = GcpDnsZone(
                 f"{name}-cloud-dns",
                 GcpDnsZoneArgs(
-                    records=records, project=a.cloud_dns_project, managed_zone=a.cloud_dns_zone, labels=a.labels
+                    records=records,
+                    project=a.cloud_dns_project,
+                    managed_zone=a.cloud_dns_zone,
+                    protect=a.protect,
+                    labels=a.labels,
                 ),
                 child,
             )
             servers["cloud_dns"] = cloud_dns.name_servers
+            if a.cloud_dns_zone is None:
+                made.append(cloud_dns)
+        others = a.other_name_servers or []
+        if len(made) + bool(others) > 1:
+            listed = pulumi.Output.all(others, *[zone.name_servers for zone in made]).apply(_plain_names)
+            for zone in made:
+                zone.list_name_servers(listed)
         self.name_servers = pulumi.Output.all(**servers)
         self.register_outputs({"name_servers": self.name_servers})
+
+
+def _plain_names(lists: list[list[str]]) -> list[str]:
+    """Every name server once, in order and without a final dot, so that no vendor's list looks changed."""
+    return sorted({name.rstrip(".") for names in lists for name in names})

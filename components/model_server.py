@@ -37,9 +37,9 @@ class ModelServerArgs:
     service_account: str
     """Service account that may read the model store."""
     store_kind: str
-    """`s3`, `gcs` or `azureblob`."""
+    """`s3`, `gcs`, `azureblob` or `http`."""
     store_bucket: pulumi.Input[str]
-    """Bucket or container of the model store."""
+    """Bucket or container of the model store; the address of its folder for `http`."""
     store_region: str
     """Region or location of the model store."""
     store_account: Optional[pulumi.Input[str]] = None
@@ -81,8 +81,8 @@ class ModelServerArgs:
             bad.append(("maxReplicas", f"must be >= minReplicas ({least}), got {self.max_replicas}"))
         bad += section_problems(Resources, {"cpu": self.cpu, "memory_mib": self.memory_mib})
         bad += section_problems(Serving, _serving_fields(self))
-        if self.store_kind not in ("s3", "gcs", "azureblob"):
-            bad.append(("storeKind", f"must be s3, gcs or azureblob, got {self.store_kind!r}"))
+        if self.store_kind not in ("s3", "gcs", "azureblob", "http"):
+            bad.append(("storeKind", f"must be s3, gcs, azureblob or http, got {self.store_kind!r}"))
         if (self.store_account is not None) != (self.store_kind == "azureblob"):
             bad.append(
                 ("storeAccount", f"is needed for azureblob and for nothing else, got storeKind {self.store_kind!r}")

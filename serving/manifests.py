@@ -36,7 +36,7 @@ _STARTUP_FAILURES = 120
 _PULL_MEMORY_MIB = 512
 _CPU_TARGET_PERCENT = 70
 _SCALE_DOWN_WINDOW_S = 300
-_STORE_TYPES = {"s3": "s3", "gcs": "google cloud storage", "azureblob": "azureblob"}
+_STORE_TYPES = {"s3": "s3", "gcs": "google cloud storage", "azureblob": "azureblob", "http": "http"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,9 +44,9 @@ class StoreLocation:
     """Where a cluster's bundles lie."""
 
     kind: str
-    """`s3`, `gcs` or `azureblob`."""
+    """`s3`, `gcs`, `azureblob` or `http`."""
     bucket: object
-    """Name of the bucket or container; may be an output."""
+    """Name of the bucket or container, or address of the folder for `http`; may be an output."""
     account: object | None = None
     """Name of the Azure storage account; None elsewhere."""
     region: str
@@ -282,6 +282,8 @@ def _puller(spec: ModelServerSpec) -> Manifest:
         values |= {f"{prefix}_PROVIDER": "AWS", f"{prefix}_REGION": store.region}
     elif store.kind == "gcs":
         values |= {f"{prefix}_BUCKET_POLICY_ONLY": "true"}
+    elif store.kind == "http":
+        values |= {f"{prefix}_URL": store.bucket}
     else:
         values |= {f"{prefix}_ACCOUNT": store.account}
     return {

@@ -27,8 +27,12 @@ trap 'exit 130' INT
 rm -rf "$work"
 mkdir -p "$unpacked"
 
+# A file server has no buckets: the remote is the folder itself.
+source="$STORE_BUCKET/$BUNDLE_KEY"
+if [ "${RCLONE_CONFIG_STORE_TYPE:-}" = http ]; then source="$BUNDLE_KEY"; fi
+
 echo "downloading $BUNDLE_KEY"
-rclone --config /dev/null copyto "store:$STORE_BUCKET/$BUNDLE_KEY" "$archive" \
+rclone --config /dev/null copyto "store:$source" "$archive" \
   --retries 5 --low-level-retries 5 --retries-sleep 2s --contimeout 10s --timeout 60s --s3-no-check-bucket --stats 0 ||
   fail "$BUNDLE_KEY could not be downloaded from the bucket $STORE_BUCKET; does the service account have read access to it?"
 [ -f "$archive" ] || fail "$BUNDLE_KEY is not in the bucket $STORE_BUCKET; run pulumi up to upload it"

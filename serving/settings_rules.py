@@ -7,6 +7,8 @@ from typing import Any
 from serving.settings_sites import CLOUDS, SYSTEM_POOL
 
 _NO_AUTHORITY = ("azure", "kubernetes")
+_TAKEN = ("endpoint", "ci")
+"""What the resources of the public name and the pipeline's identities are called."""
 
 
 def spanning_problems(raw: object) -> list[str]:
@@ -17,6 +19,7 @@ def spanning_problems(raw: object) -> list[str]:
     dns, ingress = mapping(raw.get("dns")), mapping(raw.get("ingress"))
     return [
         *_site_problems(sites),
+        *_name_problems(sites),
         *_zone_problems(sites),
         *_network_problems(sites),
         *_frozen_problems(raw.get("frozen"), sites),
@@ -37,6 +40,19 @@ def _site_problems(sites: Mapping[Any, Any]) -> Iterator[str]:
             "sites: at least one site must have a weight above 0 (got 0 for every site); "
             "give the site to serve from a weight"
         )
+
+
+def _name_problems(sites: Mapping[Any, Any]) -> Iterator[str]:
+    """Everything of a site is called by the site's name and a dash, which must tell it from all others."""
+    for name in map(str, sites):
+        taken = next((each for each in (*_TAKEN, *map(str, sites)) if name.startswith(f"{each}-")), None)
+        if name in _TAKEN:
+            yield f"sites.{name}: the name is taken by other resources (got {name!r}); choose another name"
+        elif taken is not None:
+            yield (
+                f"sites.{name}: must not begin with {taken}-, as everything of {taken} does (got {name!r}); "
+                "choose another name"
+            )
 
 
 def _dns_problems(sites: Mapping[Any, Any], dns: Mapping[Any, Any]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 
-from dnslib import QTYPE, RCODE, RR, SRV, A, DNSRecord
+from dnslib import NS, QTYPE, RCODE, RR, SRV, A, DNSRecord
 
 from localcloud.addresses import DNS_PORT, endpoint_address
 from localcloud.context import CloudContext
@@ -25,10 +25,19 @@ def choose(record: RecordSet, monitor: HealthMonitor, generator: random.Random) 
     if not record.weighted:
         return tuple(address for answer in record.answers for address in answer.addresses)
     wanted = [answer for answer in record.answers if answer.weight > 0]
-    candidates: list[Answer] = [answer for answer in wanted if monitor.healthy(answer.check)] or wanted
+    found = [(answer, _healthy(answer, monitor)) for answer in wanted]
+    candidates = [(answer.weight, up) for answer, up in found if up] or [(a.weight, a.addresses) for a in wanted]
     if not candidates:
         return ()
-    return generator.choices(candidates, weights=[answer.weight for answer in candidates])[0].addresses
+    return generator.choices([up for _, up in candidates], weights=[weight for weight, _ in candidates])[0]
+
+
+def _healthy(answer: Answer, monitor: HealthMonitor) -> tuple[str, ...]:
+    """Return the addresses of an answer that are up."""
+    if not monitor.healthy(answer.check):
+        return ()
+    checks = answer.checks or ("",) * len(answer.addresses)
+    return tuple(address for address, check in zip(answer.addresses, checks, strict=True) if monitor.healthy(check))
 
 
 class DnsAuthority:
@@ -52,6 +61,7 @@ class DnsAuthority:
         read = _READERS[self._ctx.cloud]
         while True:
             self._zones = await asyncio.to_thread(read, self._ctx.store)
+            self._monitor.calculated = self._zones.calculated
             await self._monitor.step(self._zones.checks)
             await asyncio.sleep(_POLL_S)
 
@@ -73,6 +83,8 @@ class DnsAuthority:
         for value in choose(record, self._monitor, self._random):
             if kind == "A":
                 reply.add_answer(RR(query.q.qname, QTYPE.A, rdata=A(value), ttl=record.ttl))
+            elif kind == "NS":
+                reply.add_answer(RR(query.q.qname, QTYPE.NS, rdata=NS(value), ttl=record.ttl))
             elif kind == "SRV":
                 priority, weight, port, target = value.split()
                 service = SRV(int(priority), int(weight), int(port), target)

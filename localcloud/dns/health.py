@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 
 from localcloud.addresses import to_loopback
-from localcloud.dns.zones import HealthCheck
+from localcloud.dns.zones import Calculated, HealthCheck
 
 _LOG = logging.getLogger(__name__)
 _BODY_LIMIT = 5120  # bytes of the body in which Route 53 looks for the search string
@@ -65,9 +65,14 @@ class HealthMonitor:
 
     def __init__(self) -> None:
         self._states: dict[str, _State] = {}
+        self.calculated: dict[str, Calculated] = {}
+        """Checks over other checks, by key."""
 
     def healthy(self, key: str) -> bool:
         """Return whether the check counts as healthy; an unknown or empty key does."""
+        over = self.calculated.get(key)
+        if over is not None:
+            return sum(map(self.healthy, over.children)) >= over.threshold
         state = self._states.get(key)
         return state is None or state.healthy
 

@@ -29,12 +29,25 @@ class HealthCheck:
 
 
 @dataclass(frozen=True)
+class Calculated:
+    """A check over others: healthy while at least `threshold` of `children` are."""
+
+    children: tuple[str, ...]
+    threshold: int
+
+
+@dataclass(frozen=True)
 class Answer:
-    """Values answered together, addresses or the text of SRV records; `check` is their health check, empty for none."""
+    """Values answered together: addresses, or the text of SRV and NS records.
+
+    `check` is the health check of them all, empty for none. `checks` are those of each address by itself, in order;
+    where there are any, addresses that are down are left out.
+    """
 
     addresses: tuple[str, ...]
     weight: int
     check: str = ""
+    checks: tuple[str, ...] = ()
 
 
 @dataclass
@@ -55,6 +68,7 @@ class Zones:
     names: frozenset[str]
     records: dict[tuple[str, str], RecordSet]
     checks: dict[str, HealthCheck]
+    calculated: dict[str, Calculated] = field(default_factory=dict)
 
     def covers(self, name: str) -> bool:
         """Return whether this authority answers for `name` (lower case, with a final dot)."""
@@ -85,10 +99,17 @@ def _route53_check(resource: Resource) -> HealthCheck:
     )
 
 
+def _calculated(resource: Resource) -> Calculated:
+    children = tuple(map(str, resource.inputs.get("childHealthchecks") or ()))
+    return Calculated(children, int(resource.inputs.get("childHealthThreshold") or 0))
+
+
 def route53(store: Store) -> Zones:
     """Read the zones, records and health checks of the simulated Route 53."""
     zones = {r.id: _dotted(str(r.inputs["name"])) for r in store.resources("aws", "aws:route53/zone:Zone")}
-    checks = {r.id: _route53_check(r) for r in store.resources("aws", "aws:route53/healthCheck:HealthCheck")}
+    found = store.resources("aws", "aws:route53/healthCheck:HealthCheck")
+    checks = {each.id: _route53_check(each) for each in found if each.inputs.get("type") != "CALCULATED"}
+    calculated = {each.id: _calculated(each) for each in found if each.inputs.get("type") == "CALCULATED"}
     records: dict[tuple[str, str], RecordSet] = {}
     for resource in store.resources("aws", "aws:route53/record:Record"):
         inputs = resource.inputs
@@ -106,7 +127,7 @@ def route53(store: Store) -> Zones:
         weight = int(policies[0]["weight"]) if policies else 1
         addresses = tuple(str(each) for each in inputs.get("records") or [])
         record.answers.append(Answer(addresses, weight, str(inputs.get("healthCheckId") or "")))
-    return Zones(frozenset(zones.values()), records, checks)
+    return Zones(frozenset(zones.values()), records, checks, calculated)
 
 
 def _cloud_dns_probe(resource: Resource) -> JsonDict:
@@ -154,11 +175,10 @@ def cloud_dns(store: Store) -> Zones:
         for entry in policy.get("wrrs") or []:
             probed = [str(a) for a in (entry.get("healthCheckedTargets") or {}).get("externalEndpoints") or []]
             addresses = tuple(probed or [str(each) for each in entry.get("rrdatas") or []])
-            key = ""
             probe = probes.get(str(policy.get("healthCheck") or ""))
-            if probed and probe is not None:
-                key = f"{resource.id}/{probed[0]}"
-                checks[key] = HealthCheck(key=key, address=probed[0], **probe)
-            record.answers.append(Answer(addresses, int(entry.get("weight") or 0), key))
+            keys = tuple(f"{resource.id}/{address}" for address in probed) if probe is not None else ()
+            for key, address in zip(keys, probed, strict=False):
+                checks[key] = HealthCheck(key=key, address=address, **(probe or {}))
+            record.answers.append(Answer(addresses, int(entry.get("weight") or 0), checks=keys))
         records[(name, kind)] = record
     return Zones(frozenset(zones.values()), records, checks)

@@ -243,6 +243,9 @@ def _create_record(call: Call, inputs: JsonDict) -> CreateResult:
     zone = call.require(_ZONE, inputs["zoneId"], f"NoSuchHostedZone: {inputs['zoneId']} does not exist")
     name, zone_name = text(inputs["name"]).rstrip("."), text(zone.outputs["name"])
     complete = name if name == zone_name or name.endswith(f".{zone_name}") else f"{name}.{zone_name}"
+    if complete == zone_name and inputs["type"] in ("NS", "SOA") and not inputs.get("allowOverwrite"):
+        # A zone is born with these; AWS replaces them only when it is told to.
+        raise ApiError(f"InvalidChangeBatch: tried to create {inputs['type']} {complete}, but it already exists")
     check = inputs.get("healthCheckId")
     if check:
         call.require("aws:route53/healthCheck:HealthCheck", check, f"NoSuchHealthCheck: {check} does not exist")

@@ -160,6 +160,7 @@ COMPUTED: dict[str, Any] = {
     },
     "aws:iam/role:Role": _arn,
     "aws:kms/key:Key": lambda name, inputs: {"arn": f"arn:aws:kms:us-east-1:{AWS_ACCOUNT}:key/{name}"},
+    "aws:route53/zone:Zone": lambda name, inputs: {"zoneId": f"Z{name}", "nameServers": ["ns-1.awsdns.com"]},
     "aws:s3/bucket:Bucket": lambda name, inputs: {"bucket": f"{name}-x1", "arn": f"arn:aws:s3:::{name}-x1"},
     "gcp:artifactregistry/repository:Repository": _gcp("locations/us-central1/repositories"),
     "gcp:compute/address:Address": _gcp("regions/us-central1/addresses", address="203.0.113.7"),
@@ -182,6 +183,7 @@ COMPUTED: dict[str, Any] = {
     "gcp:projects/serviceIdentity:ServiceIdentity": lambda name, inputs: {
         "email": f"service-{GCP_PROJECT_NUMBER}@{inputs['service'].partition('.')[0]}.iam.gserviceaccount.com"
     },
+    "gcp:dns/managedZone:ManagedZone": _gcp("managedZones", nameServers=["ns-a1.googledomains.com."]),
     "gcp:serviceaccount/account:Account": lambda name, inputs: {
         "email": f"{inputs['accountId']}@{inputs['project']}.iam.gserviceaccount.com",
         "member": f"serviceAccount:{inputs['accountId']}@{inputs['project']}.iam.gserviceaccount.com",

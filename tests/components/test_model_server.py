@@ -182,7 +182,7 @@ def test_two_versions_live_side_by_side(run, preview, folder):
         ({"memory_mib": 100}, "memoryMib", "must be greater than or equal to 256, got 100"),
         ({"warmup_iterations": 0}, "warmupIterations", "must be greater than or equal to 1, got 0"),
         ({"request_timeout_ms": 0}, "requestTimeoutMs", "must be greater than or equal to 100, got 0"),
-        ({"store_kind": "ftp"}, "storeKind", "must be s3, gcs or azureblob, got 'ftp'"),
+        ({"store_kind": "ftp"}, "storeKind", "must be s3, gcs, azureblob or http, got 'ftp'"),
         ({"store_kind": "azureblob"}, "storeAccount", "is needed for azureblob"),
         ({"store_account": "acme"}, "storeAccount", "for nothing else, got storeKind 's3'"),
         ({"server_image": "tensorflow/serving"}, "serverImage", "got 'tensorflow/serving'"),

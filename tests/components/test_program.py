@@ -15,7 +15,7 @@ import yaml
 from serving.settings import parse_settings
 from tests.components.cloud_answers import INLINE_SECRET
 from tests.components.fake_bundle import write_bundle
-from tests.components.recording import Recording
+from tests.components.recording import Recording, Row
 
 ROOT = Path(__file__).resolve().parents[2]
 STACKS = ("local", "dev", "prod")
@@ -115,6 +115,7 @@ def test_each_resource_uses_a_provider_of_its_own_site(program, preview):
     sites = ("aws-virginia", "gcp-iowa", "azure-virginia")
     assert used == {
         ("aws", "aws-virginia-aws"), ("gcp", "gcp-iowa-gcp"), ("azure-native", "azure-virginia-azure"),
+        ("aws", "endpoint-aws"), ("gcp", "endpoint-gcp"),
         *(("kubernetes", f"{site}-k8s") for site in sites),
     }  # fmt: skip
     for row in recording.children():
@@ -171,9 +172,9 @@ def test_dns_sends_requests_to_the_sites_static_addresses(program):
     }  # fmt: skip
     for site, row in weighted.items():
         assert row.inputs["records"] == recording.value["addresses"][site]
-    (check, *_) = recording.all("aws:route53/healthCheck:HealthCheck")
-    assert check.inputs["resourcePath"] == "/-/local-health/scenes"
-    assert check.inputs["port"] == 8080
+    probed = [row.inputs for row in recording.all("aws:route53/healthCheck:HealthCheck") if "ipAddress" in row.inputs]
+    assert {row["ipAddress"] for row in probed} == {each for row in weighted.values() for each in row.inputs["records"]}
+    assert {(row["resourcePath"], row["port"]) for row in probed} == {("/-/local-health/scenes", 8080)}
 
 
 def test_a_drained_site_keeps_its_cluster_and_its_own_name(program):
@@ -205,7 +206,38 @@ def test_pods_wait_for_their_bundle_and_routes_wait_for_no_pods(program):
     stored = recording.one("aws:s3/bucketObjectv2:BucketObjectv2").urn
     assert stored in recording.one(DEPLOYMENT, "aws-scenes-v1-deployment").depends_on
     for row in recording.rows:
-        assert not row.depends_on & pods, f"{row.name} waits for pods"
+        if row.parent.endswith("-routes"):
+            assert not row.depends_on & pods, f"{row.name} waits for pods"
+
+
+def test_the_public_name_leads_to_a_site_only_after_everything_of_it_is_there_and_is_taken_back_before_any_of_it_goes(
+    program, preview
+):
+    """The engine makes a resource after all it depends on, and deletes it before all of that."""
+    recording = program(settings_of("local"), preview=preview)
+    name = recording.one(RECORD_SET, "endpoint-cloud-dns-name")
+    for site in ("aws", "gcp", "azure"):
+        everything = {row.urn for row in recording.children() if row.name.startswith(f"{site}-")}
+        assert len(everything) > 30
+        for row in (name, recording.one(RECORD, f"endpoint-route53-{site}")):
+            missed = everything - waited_for(recording, row)
+            assert not missed, f"{row.name} does not wait for {missed}"
+
+
+def waited_for(recording: Recording, row: Row) -> set[str]:
+    """URNs of everything that must be there before a resource, its parents and what they wait for included."""
+    parents = {(each.urn.split("::")[2], each.name): each.urn for each in recording.rows}
+    known = {}
+    for each in recording.rows:
+        parent = parents.get((each.urn.split("::")[2].rpartition("$")[0], each.parent))
+        known[each.urn] = each.depends_on | ({parent} if parent else set())
+    found: set[str] = set()
+    left = set(row.depends_on)
+    while left:
+        urn = left.pop()
+        found.add(urn)
+        left |= known[urn] - found
+    return found
 
 
 def test_no_site_waits_for_another(program):
@@ -220,7 +252,8 @@ def test_no_site_waits_for_another(program):
 def test_a_stack_without_models_is_probed_by_connection_only(program):
     recording = program(local(models={}), versions=())
     assert not recording.all(DEPLOYMENT)
-    assert {row.inputs["type"] for row in recording.all("aws:route53/healthCheck:HealthCheck")} == {"TCP"}
+    kinds = {row.inputs["type"] for row in recording.all("aws:route53/healthCheck:HealthCheck")}
+    assert kinds == {"TCP", "CALCULATED"}
 
 
 def test_an_authority_on_a_cloud_without_sites_gets_a_provider_of_its_own(program, preview):

@@ -357,7 +357,7 @@ def test_values_that_are_known_later_are_placed_and_never_looked_at():
 
 
 def test_a_store_location_that_cannot_be_is_refused():
-    with pytest.raises(ValueError, match="kind must be one of s3, gcs, azureblob, got 'ftp'"):
+    with pytest.raises(ValueError, match="kind must be one of s3, gcs, azureblob, http, got 'ftp'"):
         StoreLocation(kind="ftp", bucket="b", region="r")
     with pytest.raises(ValueError, match="account is for azureblob"):
         StoreLocation(kind="s3", bucket="b", account="a", region="r")
