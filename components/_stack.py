@@ -3,7 +3,7 @@
 import importlib
 from collections.abc import Mapping
 from types import ModuleType
-from typing import Optional, cast
+from typing import Any, Optional, cast
 
 import pulumi
 

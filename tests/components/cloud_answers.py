@@ -35,7 +35,6 @@ USER_KUBECONFIG = {
     "users": [{"name": "clusterUser", "user": {"token": INLINE_SECRET, "client-key-data": INLINE_SECRET}}],
 }
 
-<<<<<<< HEAD
 
 @dataclass(frozen=True)
 class Refused:
@@ -78,17 +77,12 @@ FUNCTIONS: dict[str, Answer] = {
     "gcp:compute/getMachineTypes:getMachineTypes": _machine_types,
     "gcp:compute/getZones:getZones": {"names": [f"us-central1-{zone}" for zone in "abcf"]},
     "gcp:container/getEngineVersions:getEngineVersions": {"validMasterVersions": ["1.36.1-gke.5", "1.35.4-gke.7"]},
-FUNCTIONS: dict[str, Mapping[str, Any]] = {
     "azure-native:authorization:getClientConfig": {
         "clientId": "client",
         "objectId": "object",
         "subscriptionId": SUBSCRIPTION,
         "tenantId": TENANT,
     },
-    "gcp:organizations/getProject:getProject": {"number": GCP_PROJECT_NUMBER, "projectId": GCP_PROJECT},
-=======
-FUNCTIONS: dict[str, Mapping[str, Any]] = {
->>>>>>> b
     "azure-native:containerservice:listManagedClusterUserCredentials": {
         "kubeconfigs": [
             {"name": "clusterUser", "value": base64.b64encode(yaml.safe_dump(USER_KUBECONFIG).encode()).decode()}
