@@ -79,11 +79,12 @@ def test_no_policy_of_a_cluster_allows_everything_of_a_service_or_any_change_to_
 def test_pods_of_no_other_service_account_can_use_a_role(cluster):
     trusts = {row.name: statements(row.inputs["assumeRolePolicy"])[0] for row in cluster.all(ROLE)}
     pods = {name: each for name, each in trusts.items() if each["Principal"]["Service"] == "pods.eks.amazonaws.com"}
-    key = "aws:RequestTag/kubernetes-"
-    assert {
-        name: (each["Condition"]["StringEquals"][f"{key}namespace"], each["Condition"]["StringEquals"][f"{key}service-account"])
-        for name, each in pods.items()
-    } == {
+
+    def subject(trust):
+        tags = trust["Condition"]["StringEquals"]
+        return tuple(tags[f"aws:RequestTag/kubernetes-{each}"] for each in ("namespace", "service-account"))
+
+    assert {name: subject(each) for name, each in pods.items()} == {
         "site-identity-role": ("serving", "model-server"),
         "site-addons-disks-role": ("kube-system", "ebs-csi-controller-sa"),
         "site-autoscaler-role": ("kube-system", "cluster-autoscaler"),
@@ -246,3 +247,15 @@ def test_an_identity_that_more_than_one_pipeline_has_is_refused(changes, line):
     with pytest.raises(pulumi.InputPropertiesError) as caught:
         components.AwsCiIdentityArgs(**{"issuer": GITHUB, "preview_subject": "a", "deploy_subject": "b", **changes})
     assert line in str(caught.value)
+
+
+def test_a_deployment_touches_the_roles_of_clusters_and_no_other(ci, cluster, acme):
+    for recording in (cluster, acme):
+        assert {row.inputs["path"] for row in recording.all(ROLE)} == {"/tricorn/"}
+    assert not [row.name for row in ci.all(ROLE) if "path" in row.inputs]
+    for name, each in policies(ci):
+        changes = [
+            a for a in each.get("Action", []) if a.startswith("iam:") and "Role" in a and "ServiceLinked" not in a
+        ]
+        if each["Effect"] == "Allow" and changes and name.startswith("ci-deploy-identity"):
+            assert each["Resource"] == ["arn:aws:iam::123456789012:role/tricorn/*"], each
