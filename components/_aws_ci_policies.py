@@ -68,12 +68,12 @@ def deploy_policies(account: str, project: str, own_roles: list[str]) -> dict[st
 
     Args:
         account: AWS account.
-        project: Value of the tag `project` on everything the components make.
+        project: Value of the tag `project` on everything the components make, and path of their roles.
         own_roles: ARNs of the pipeline's roles, which it must not change.
     """
     new = {"StringEquals": {"aws:RequestTag/project": project}}
     ours = {"StringEquals": {"aws:ResourceTag/project": project}}
-    roles = f"arn:aws:iam::{account}:role/*"
+    roles = f"arn:aws:iam::{account}:role/{project}/*"
     allowed_policies = [f"arn:aws:iam::aws:policy/{each}" for each in ATTACHABLE]
     attaching: dict[str, Any] = {**ours, "ArnEquals": {"iam:PolicyARN": allowed_policies}}
     linked = {"StringLike": {"iam:AWSServiceName": ["eks*.amazonaws.com", "elasticloadbalancing.amazonaws.com"]}}

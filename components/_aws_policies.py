@@ -1,10 +1,19 @@
-"""IAM policy documents, as JSON."""
+"""IAM policy documents, as JSON, and the place of the roles that have them."""
 
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
+import pulumi
+
+from components._naming import label_value
+
 Statement = dict[str, Any]
+
+
+def role_path() -> str:
+    """Path of every role that a cluster or its pods use, so that a pipeline may be let at these and at no other."""
+    return f"/{label_value(pulumi.get_project())}/"
 
 
 def document(*statements: Statement) -> str:

@@ -6,7 +6,7 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as k8s
 
-from components._aws_policies import pod_trust
+from components._aws_policies import pod_trust, role_path
 from serving.cluster import POOL_LABEL
 from serving.settings_sites import SYSTEM_POOL
 
@@ -23,7 +23,9 @@ def declare_identity(
 ) -> aws.eks.PodIdentityAssociation:
     """Declare a role with a policy that only the pods of one service account of `kube-system` can use."""
     child = pulumi.ResourceOptions(parent=parent)
-    role = aws.iam.Role(f"{name}-role", assume_role_policy=pod_trust(NAMESPACE, service_account), tags=own, opts=child)
+    role = aws.iam.Role(
+        f"{name}-role", path=role_path(), assume_role_policy=pod_trust(NAMESPACE, service_account), tags=own, opts=child
+    )
     allowed = aws.iam.RolePolicy(f"{name}-policy", role=role.name, policy=policy, opts=child)
     return aws.eks.PodIdentityAssociation(
         f"{name}-association",

@@ -3,7 +3,7 @@
 import pulumi
 import pulumi_aws as aws
 
-from components._aws_policies import allow, document, service_trust
+from components._aws_policies import allow, document, role_path, service_trust
 
 INTERFACES = (
     "ecr.api", "ecr.dkr", "sts", "eks", "eks-auth", "ec2", "logs", "elasticloadbalancing", "autoscaling",
@@ -80,6 +80,7 @@ def declare_flow_log(
     child = pulumi.ResourceOptions(parent=parent)
     role = aws.iam.Role(
         f"{name}-flows-role",
+        path=role_path(),
         assume_role_policy=vpc.owner_id.apply(
             lambda account: service_trust(
                 "vpc-flow-logs.amazonaws.com", {"StringEquals": {"aws:SourceAccount": account}}

@@ -7,7 +7,7 @@ from typing import Optional
 import pulumi
 import pulumi_aws as aws
 
-from components._aws_policies import allow, document, token_trust
+from components._aws_policies import allow, document, role_path, token_trust
 from components._base import coerce, reject, token
 from components._naming import tags
 
@@ -62,6 +62,7 @@ class AwsAcmeIdentity(pulumi.ComponentResource):
         )
         role = aws.iam.Role(
             f"{name}-role",
+            path=role_path(),
             assume_role_policy=pulumi.Output.all(provider.arn, issuer).apply(
                 lambda values: token_trust(values[0], values[1], SUBJECT, AUDIENCE)
             ),

@@ -51,9 +51,9 @@ class AwsCiIdentityArgs:
 class AwsCiIdentity(pulumi.ComponentResource):
     """Two roles for a pipeline, each for the tokens of one subject: one that only looks, one that deploys.
 
-    The deploying role makes and changes the roles of clusters and their pods, so it can give these more than it has:
-    keep each environment in an account of its own. It can make no user and no lasting key, and cannot change either
-    role of the pipeline. Deploying to a cluster also needs
+    The deploying role makes and changes the roles of clusters and their pods, which have a path of their own, and no
+    other role. It could give these more than it has itself: keep each environment in an account of its own. It can make
+    no user and no lasting key, and cannot change either role of the pipeline. Deploying to a cluster also needs
     an access entry: pass `deploy_role_arn` as `deployer_role_arn` of `EksServingCluster`. Where the state of the stack
     is kept is not this component's business. Needs permission for `iam:*OpenIDConnectProvider*` and to create roles.
     """

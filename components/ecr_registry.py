@@ -8,7 +8,7 @@ from typing import Optional
 import pulumi
 import pulumi_aws as aws
 
-from components._aws_policies import allow, document, service_trust
+from components._aws_policies import allow, document, role_path, service_trust
 from components._base import coerce, protected, reject, token
 from components._image_cache import cached_path
 from components._naming import physical, stack_scope, tags
@@ -118,7 +118,11 @@ class EcrRegistry(pulumi.ComponentResource):
         root = physical("aws", "image_cache", name, stack_scope())
         repositories = repository_arn.apply(lambda arn: f"{arn.partition('repository/')[0]}repository/{root}/*")
         creator = aws.iam.Role(
-            f"{name}-cache-role", assume_role_policy=service_trust("ecr.amazonaws.com"), tags=own, opts=child
+            f"{name}-cache-role",
+            path=role_path(),
+            assume_role_policy=service_trust("ecr.amazonaws.com"),
+            tags=own,
+            opts=child,
         )
         creation = aws.iam.RolePolicy(
             f"{name}-cache-create",

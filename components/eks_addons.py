@@ -6,7 +6,7 @@ from typing import Optional
 import pulumi
 import pulumi_aws as aws
 
-from components._aws_policies import pod_trust
+from components._aws_policies import pod_trust, role_path
 from components._base import coerce, token
 from components._naming import tags
 
@@ -39,7 +39,11 @@ class EksAddons(pulumi.ComponentResource):
         own = tags("EksAddons", a.labels)
         child = pulumi.ResourceOptions(parent=self)
         role = aws.iam.Role(
-            f"{name}-disks-role", assume_role_policy=pod_trust("kube-system", _DISK_ACCOUNT), tags=own, opts=child
+            f"{name}-disks-role",
+            path=role_path(),
+            assume_role_policy=pod_trust("kube-system", _DISK_ACCOUNT),
+            tags=own,
+            opts=child,
         )
         policy = aws.iam.RolePolicyAttachment(
             f"{name}-disks-policy",

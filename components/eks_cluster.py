@@ -8,7 +8,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components._aws_logs import log_group
-from components._aws_policies import allow, document, service_trust
+from components._aws_policies import allow, document, role_path, service_trust
 from components._base import coerce, protected, reject, token
 from components._hardening import PRODUCTION, Hardening
 from components._kubernetes import exec_kubeconfig
@@ -101,7 +101,11 @@ class EksCluster(pulumi.ComponentResource):
         self._tags = tags("EksCluster", a.labels)
         child = pulumi.ResourceOptions(parent=self)
         role = aws.iam.Role(
-            f"{name}-role", assume_role_policy=service_trust("eks.amazonaws.com"), tags=self._tags, opts=child
+            f"{name}-role",
+            path=role_path(),
+            assume_role_policy=service_trust("eks.amazonaws.com"),
+            tags=self._tags,
+            opts=child,
         )
         cluster = self._control_plane(name, a, role)
         # With the ARN, because a preview knows the rest of this configuration and would take the group for absent.
@@ -125,7 +129,11 @@ class EksCluster(pulumi.ComponentResource):
         if a.deployer_role_arn is not None:
             access.append(self._admin(name, "deployer", cluster.name, a.deployer_role_arn))
         node_role = aws.iam.Role(
-            f"{name}-node-role", assume_role_policy=service_trust("ec2.amazonaws.com"), tags=self._tags, opts=child
+            f"{name}-node-role",
+            path=role_path(),
+            assume_role_policy=service_trust("ec2.amazonaws.com"),
+            tags=self._tags,
+            opts=child,
         )
         node_policies = [
             aws.iam.RolePolicyAttachment(

@@ -6,7 +6,7 @@ from typing import Optional
 import pulumi
 import pulumi_aws as aws
 
-from components._aws_policies import allow, document, pod_trust
+from components._aws_policies import allow, document, pod_trust, role_path
 from components._base import coerce, token
 from components._naming import tags
 
@@ -46,7 +46,11 @@ class EksWorkloadIdentity(pulumi.ComponentResource):
         own = tags("EksWorkloadIdentity", a.labels)
         child = pulumi.ResourceOptions(parent=self)
         role = aws.iam.Role(
-            f"{name}-role", assume_role_policy=pod_trust(a.namespace, a.service_account), tags=own, opts=child
+            f"{name}-role",
+            path=role_path(),
+            assume_role_policy=pod_trust(a.namespace, a.service_account),
+            tags=own,
+            opts=child,
         )
         policy = aws.iam.RolePolicy(
             f"{name}-read",

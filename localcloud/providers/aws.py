@@ -122,7 +122,11 @@ def _create_role(call: Call, inputs: JsonDict) -> CreateResult:
         json.loads(text(inputs.get("assumeRolePolicy")))
     except ValueError as error:
         raise ApiError(f"MalformedPolicyDocument: assumeRolePolicy of role {name} is not JSON: {error}") from None
-    return name, {"arn": role_arn(name), "uniqueId": unique("AROA", 16).upper(), "createDate": "2026-01-01T00:00:00Z"}
+    return name, {
+        "arn": role_arn(name, text(inputs.get("path")) or "/"),
+        "uniqueId": unique("AROA", 16).upper(),
+        "createDate": "2026-01-01T00:00:00Z",
+    }
 
 
 def _delete_role(call: Call, row: Resource) -> None:
@@ -152,12 +156,13 @@ def _read_grants(inputs: JsonDict) -> Iterator[tuple[str, str]]:
 
 
 def _put_grants(call: Call, id_: str, inputs: JsonDict) -> None:
+    role = call.require(_ROLE, inputs["role"], f"NoSuchEntity: the role {inputs['role']} does not exist")
     for number, (bucket, prefix) in enumerate(_read_grants(inputs)):
-        ledger.put_grant(call.store, ledger.Grant("aws", f"{id_}#{number}", role_arn(inputs["role"]), bucket, prefix))
+        grant = ledger.Grant("aws", f"{id_}#{number}", text(role.outputs["arn"]), bucket, prefix)
+        ledger.put_grant(call.store, grant)
 
 
 def _create_role_policy(call: Call, inputs: JsonDict) -> CreateResult:
-    call.require(_ROLE, inputs["role"], f"NoSuchEntity: the role {inputs['role']} does not exist")
     id_ = f"{inputs['role']}:{inputs['name']}"
     try:
         _put_grants(call, id_, inputs)

@@ -18,6 +18,6 @@ def arn(call: Call, service: str, resource: str) -> str:
     return f"arn:aws:{service}:{region(call)}:{ACCOUNT}:{resource}"
 
 
-def role_arn(name: object) -> str:
+def role_arn(name: object, path: str = "/") -> str:
     """Return the ARN of an IAM role."""
-    return f"arn:aws:iam::{ACCOUNT}:role/{name}"
+    return f"arn:aws:iam::{ACCOUNT}:role{path}{name}"

@@ -76,7 +76,7 @@ def test_everything_of_production_can_be_made_changed_and_unmade(project):
     host, _, path = outputs["image"].partition("/")
     assert host == "123456789012.dkr.ecr.us-east-1.amazonaws.com"
     assert path.endswith("/docker-hub/tensorflow/serving:2.20.0")
-    assert outputs["acme"].startswith("arn:aws:iam::123456789012:role/acme-role")
+    assert outputs["acme"].startswith("arn:aws:iam::123456789012:role/trial/acme-role")
     (identity,) = ledger.identities(project.store, "aws")
     with project.store.connect() as db:
         (stored,) = db.execute("select bucket, key from objects").fetchall()
