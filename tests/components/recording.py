@@ -46,6 +46,10 @@ class Row:
     """Aliases as text: a URN, or `name`, `type` and so on of a spec."""
     depends_on: frozenset[str]
     """URNs of everything the engine would wait for: explicit dependencies and those of the inputs."""
+    delete_timeout: str = ""
+    """Longest time that a deletion may take, such as `30m`; empty for the provider's own."""
+    retained: bool = False
+    """Whether it stays in the cloud when the program drops it."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +161,8 @@ class RecordingMonitor(mocks.MockMonitor):
                     ignore_changes=tuple(request.ignoreChanges),
                     aliases=(*request.aliasURNs, *[_alias(alias) for alias in request.aliases]),
                     depends_on=frozenset(request.dependencies),
+                    delete_timeout=request.customTimeouts.delete,
+                    retained=bool(request.retainOnDelete),
                 )
             )
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]  # the stock monitor has no annotations

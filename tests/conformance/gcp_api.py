@@ -126,7 +126,7 @@ NOT_IN_BODY: Mapping[str, Mapping[str, str]] = {
     "LogBucket": {"bucketId": _PATH, "location": _PATH, "project": _PATH},
     "ManagedZone": {"project": _PATH},
     "Network": {"project": _PATH},
-    "NodePool": {"cluster": _PATH},
+    "NodePool": {"cluster": _PATH, "ignoreNodeCountChanges": _GUARD},
     "Object": {"source": "sent as the object's contents"},
     "Policy.bindings": {"bucket": _PATH},
     "Repository": {"location": _PATH, "project": _PATH, "repositoryId": "a parameter of the request"},
