@@ -9,7 +9,7 @@ import pulumi_gcp as gcp
 
 from components._base import coerce, reject, token
 from components._naming import physical, stack_scope
-from components.gke_cluster import ADMIN_ROLE, FINDER_ROLE, NODE_ROLES
+from components.gke_cluster import ADMIN_ROLE, NODE_ROLES
 from components.gke_services import GkeServices, GkeServicesArgs
 
 SERVICES = ["cloudresourcemanager", "iam", "iamcredentials", "sts"]
@@ -44,7 +44,7 @@ DEPLOY_ROLES = (
 )
 """One per service that the components declare resources of. It cannot change this component: that takes a person."""
 IAM_ADMIN_ROLE = "roles/resourcemanager.projectIamAdmin"
-GRANTABLE = (*NODE_ROLES, ADMIN_ROLE, FINDER_ROLE)
+GRANTABLE = (*NODE_ROLES, ADMIN_ROLE)
 """The only roles in the project that the deploying pipeline may grant or take: those that the components grant."""
 
 

@@ -17,7 +17,6 @@ from components.gke_network import PODS_RANGE, SERVICES_RANGE
 NODE_ROLES = ("roles/container.defaultNodeServiceAccount", "roles/serviceusage.serviceUsageConsumer")
 """Logs, metrics and the like; the second one is what image streaming asks of an account that is not the default."""
 ADMIN_ROLE = "roles/container.admin"
-FINDER_ROLE = "roles/container.clusterViewer"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +42,8 @@ class GkeClusterArgs:
     disk_key: Optional[pulumi.Input[str]] = None
     """Id of the Cloud KMS key of the first nodes' disks, which live for minutes. Default Google's own."""
     admin_groups: Optional[list[str]] = None
-    """E-mail addresses of Google groups that administer this cluster. Default none."""
+    """E-mail addresses of Google groups that administer this cluster, which they must name: they see no list of them.
+    Default none."""
     protect: Optional[bool] = None
     """Refuse to delete the cluster. Default True."""
     labels: Optional[dict[str, str]] = None
@@ -186,20 +186,21 @@ class GkeCluster(pulumi.ComponentResource):
         )
 
     def _admit(self, name: str, a: GkeClusterArgs, cluster: gcp.container.Cluster) -> None:
-        """Make groups administrators of this cluster and of no other, by IAM alone: no RBAC object can be forgotten."""
-        here = gcp.projects.IAMMemberConditionArgs(
-            title="one-cluster",
-            description=f"The cluster {name} alone",
-            expression=pulumi.Output.concat('resource.name.startsWith("', cluster.id, '")'),
-        )
+        """Make groups administrators of this cluster and of no other, by IAM alone: no RBAC object can be forgotten.
+
+        Nothing is granted in the project as a whole: two clusters would share that grant, and the first one that goes
+        would take it along.
+        """
         for group in a.admin_groups or []:
-            short = hashlib.sha256(group.encode()).hexdigest()[:8]
-            for part, role, condition in (("admin", ADMIN_ROLE, here), ("finder", FINDER_ROLE, None)):
-                gcp.projects.IAMMember(
-                    f"{name}-{part}-{short}",
-                    project=a.project,
-                    role=role,
-                    member=f"group:{group}",
-                    condition=condition,
-                    opts=pulumi.ResourceOptions(parent=self),
-                )
+            gcp.projects.IAMMember(
+                f"{name}-admin-{hashlib.sha256(group.encode()).hexdigest()[:8]}",
+                project=a.project,
+                role=ADMIN_ROLE,
+                member=f"group:{group}",
+                condition=gcp.projects.IAMMemberConditionArgs(
+                    title=f"cluster-{name}",
+                    description=f"The cluster {name} alone",
+                    expression=pulumi.Output.concat('resource.name.startsWith("', cluster.id, '")'),
+                ),
+                opts=pulumi.ResourceOptions(parent=self),
+            )

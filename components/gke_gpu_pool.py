@@ -93,6 +93,8 @@ class GkeGpuPool(pulumi.ComponentResource):
         pool = gcp.container.NodePool(
             f"{name}-nodes",
             cluster=a.cluster_id,
+            # Beside ignore_changes, which a refresh does not heed.
+            ignore_node_count_changes=True,
             node_locations=a.node_zones,
             autoscaling=gcp.container.NodePoolAutoscalingArgs(
                 total_min_node_count=a.min_nodes or 0, total_max_node_count=a.max_nodes, location_policy="ANY"

@@ -48,6 +48,10 @@ class Row:
     """URNs of everything the engine would wait for: explicit dependencies and those of the inputs."""
     links: dict[str, frozenset[str]]
     """Input to the URNs of the resources that its value is made from."""
+    delete_timeout: str = ""
+    """Longest time that a deletion may take, such as `30m`; empty for the provider's own."""
+    retained: bool = False
+    """Whether it stays in the cloud when the program drops it."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +167,8 @@ class RecordingMonitor(mocks.MockMonitor):
                     aliases=(*request.aliasURNs, *[_alias(alias) for alias in request.aliases]),
                     depends_on=frozenset(request.dependencies),
                     links={key: frozenset(value.urns) for key, value in request.propertyDependencies.items()},
+                    delete_timeout=request.customTimeouts.delete,
+                    retained=bool(request.retainOnDelete),
                 )
             )
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]  # the stock monitor has no annotations

@@ -12,6 +12,7 @@ import pytest
 
 import toolchain
 from localcloud.addresses import ENDPOINT_HTTP_PORT, endpoint_address
+from localcloud.certificates import ensure_certificate_authority
 from localcloud.paths import RunPaths
 from localcloud.store import Store
 
@@ -66,6 +67,7 @@ class Project:
         self.paths = RunPaths(directory / "run")
         self.store = Store(self.paths.database)
         self.store.create()
+        ensure_certificate_authority(self.paths)
         (directory / "backend").mkdir()
         (self.directory / "Pulumi.yaml").write_text("name: trial\nruntime: python\n")
         (self.directory / "__main__.py").write_text(program)

@@ -71,6 +71,7 @@ GkeGpuPool("gcp-t4", GkeGpuPoolArgs(cluster_id=after, node_service_account=gke.n
 gcs = GcsModelStore("gcp-models", GcsModelStoreArgs(project="tricorn-local", location="us-central1", protect=False),
                     on_gcp)
 GkeWorkloadIdentity("gcp-identity", GkeWorkloadIdentityArgs(project="tricorn-local", cluster_id=gke.cluster_id,
+                                                            project_number=gcs.project_number,
                                                             bucket_name=gcs.bucket_name, **WHO), on_gcp)
 ArtifactRegistry("gcp-registry", ArtifactRegistryArgs(project="tricorn-local", region="us-central1", protect=False),
                  on_gcp)

@@ -20,11 +20,12 @@ from components.gcp_ci_identity import GcpCiIdentity, GcpCiIdentityArgs
 from components.gke_serving_cluster import GkeServingCluster, GkeServingClusterArgs
 
 config = pulumi.Config()
-sites = {{}}
+sites, providers = {{}}, {{}}
 for name, region in (("iowa", "us-central1"), ("belgium", "europe-west1")):
     if name == "belgium" and not config.get_bool("two"):
         continue
-    on = pulumi.ResourceOptions(providers=[gcp.Provider(f"{{name}}-gcp", project="tricorn-local", region=region)])
+    cloud = gcp.Provider(f"{{name}}-gcp", project="tricorn-local", region=region)
+    providers[name] = pulumi.ResourceOptions(providers=[cloud])
     policy = CapacityPolicy(gpu_class="L4-class", max_nodes=2, spot_percent=50, zones=[f"{{region}}-b"],
                             reservation_id="l4-block")
     public = Hardening(public_endpoint=True, authorized_ranges=["198.51.100.0/24"])
@@ -32,11 +33,12 @@ for name, region in (("iowa", "us-central1"), ("belgium", "europe-west1")):
         project="tricorn-local", region=region, kubernetes_version="1.36", namespace="serving",
         service_account="models", system_min_nodes=1, system_max_nodes=2, gpu_pools={{"l4": policy}},
         zones=[f"{{region}}-a", f"{{region}}-b"], mirror=True, protect=False, admin_groups=["platform@example.com"],
-        hardening=public if config.get_bool("public") else None), on)
+        hardening=public if config.get_bool("public") else None), providers[name])
     sites[name].upload("scenes", "bundles/scenes/" + "a" * 64 + ".tar", "bundle.tar")
 ci = GcpCiIdentity("pipeline", GcpCiIdentityArgs(
     project="tricorn-local", issuer="https://token.actions.githubusercontent.com",
-    preview_subject="repo:acme/models:pull_request", deploy_subject="repo:acme/models:environment:production"), on)
+    preview_subject="repo:acme/models:pull_request", deploy_subject="repo:acme/models:environment:production",
+), providers["iowa"])
 pulumi.export("kubeconfigs", {{name: site.kubeconfig for name, site in sites.items()}})
 pulumi.export("issuers", {{name: site.issuer_url for name, site in sites.items()}})
 pulumi.export("image", sites["iowa"].image("docker.io/tensorflow/serving:2.20.0@sha256:" + "ab" * 32))
