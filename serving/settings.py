@@ -79,6 +79,7 @@ __all__ = [
 
 
 def _kubernetes_version(value: str) -> str:
+    """Refuse what is not 1.30 or later."""
     if int(value.split(".")[1]) < 30:
         raise ValueError("must be 1.30 or later: pods drain with a preStop sleep")
     return value

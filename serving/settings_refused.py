@@ -41,11 +41,16 @@ def mark_refused(raw: object, error: ValidationError) -> object:
         *steps, last = path
         for step in steps:
             here = _inside(here, step)
-        if isinstance(here, dict):
-            here[last] = REFUSED
-        elif isinstance(here, list) and isinstance(last, int) and last < len(here):
+        if _holds(here, last):
             here[last] = REFUSED
     return marked
+
+
+def _holds(container: Any, step: int | str) -> bool:
+    """Whether there is room for a value at a step: an entry of a list must be there, a key need not."""
+    if isinstance(container, list):
+        return isinstance(step, int) and step < len(container)
+    return isinstance(container, dict)
 
 
 def _inside(value: Any, step: int | str) -> Any:

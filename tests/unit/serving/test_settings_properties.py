@@ -8,9 +8,11 @@ from __future__ import annotations
 import re
 import typing
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
@@ -20,86 +22,8 @@ from tests.unit.serving.settings_breakers import REMOVED, Breaker, of_model, put
 
 EXAMPLES = 8
 """Values per way of breaking a field."""
-WHOLE: dict[str, Any] = {
-    "domain": "serve.example.com",
-    "sites": {
-        "virginia": {
-            "cloud": "aws", "region": "us-east-1", "weight": 40, "zones": ["us-east-1a", "us-east-1b"],
-            "cidr": "10.10.0.0/16",
-        },
-        "iowa": {
-            "cloud": "gcp", "project": "acme-models", "region": "us-central1", "weight": 40, "zones": ["us-central1-a"],
-            "cidr": "10.20.0.0/16",
-        },
-        "dublin": {
-            "cloud": "azure", "subscription": "00000000-0000-0000-0000-000000000000", "location": "northeurope",
-            "weight": 20, "zones": ["1", "2"], "cidr": "10.30.0.0/16",
-        },
-        "office": {
-            "cloud": "kubernetes", "kubeconfig": "office.yaml", "context": "admin", "addresses": ["203.0.113.10"],
-            "store": "https://files.example.com/models", "loadBalancerAnnotations": {"metallb.io/pool": "public"},
-            "weight": 0,
-        },
-    },
-    "kubernetesVersion": "1.36",
-    "cluster": {
-        "endpoint": "public", "authorizedRanges": ["198.51.100.0/24"], "customerKeys": True, "privateLinks": True,
-        "natPerZone": True, "flowLogs": True, "logRetentionDays": 90, "scanning": True,
-    },
-    "systemPool": {
-        "min": 1, "max": 3, "machine": {"aws": "m7i.xlarge", "gcp": "n2-standard-4", "azure": "Standard_D4s_v5"},
-    },
-    "pools": {
-        "l4": {
-            "gpu": "L4-class", "accept": ["T4-class"], "min": 1, "max": 6,
-            "spot": {"share": "50%", "fallback": "on-demand"},
-            "overrides": {
-                "aws": {
-                    "gpu": "A10G-class", "machines": ["g5.xlarge"], "min": 1, "max": 4,
-                    "spot": {"share": "0%", "fallback": "none"}, "zones": ["us-east-1a"],
-                    "reservation": {"id": "cr-0123456789abcdef0", "kind": "on-demand"},
-                },
-            },
-        },
-    },
-    "models": {
-        "scenes": {
-            "bundle": "build/bundles/scenes", "stable": 3, "canary": {"version": 4, "weight": 10, "sites": ["iowa"]},
-            "pool": "l4", "replicas": {"min": 1, "max": 8}, "resources": {"cpu": 2, "memoryMib": 2048},
-        },
-    },
-    "ingress": {
-        "port": 443, "peerFallback": True,
-        "certificate": {"email": "platform@example.com", "server": "https://acme.example.com/directory"},
-    },
-    "dns": {
-        "ttl": 30, "route53": {"zoneId": "Z0EXAMPLE"}, "cloudDns": {"project": "acme-models", "managedZone": "serve"},
-    },
-    "serving": {
-        "warmupIterations": 3, "batchTimeoutMicros": 2000, "requestTimeoutMs": 10000, "grpcMaxThreads": 256,
-        "drainS": 20,
-    },
-    "images": {
-        "server": "docker.io/tensorflow/serving:2.20.0-gpu", "puller": "docker.io/rclone/rclone:1.75.1", "mirror": True,
-        "dockerHubSecret": "arn:aws:secretsmanager:us-east-1:123456789012:secret:ecr-pullthroughcache/hub-abcdef",
-    },
-    "access": {
-        "admins": {
-            "aws": ["arn:aws:iam::123456789012:role/admins"], "gcp": ["admins@example.com"],
-            "azure": ["00000000-0000-0000-0000-00000000000a"],
-        },
-        "ci": {"issuer": "https://ci.example.com", "preview": "repo:a/b:pull_request", "deploy": "repo:a/b:prod"},
-        "callers": {
-            "jwt": {
-                "issuer": "https://login.example.com", "audiences": ["models"],
-                "jwksUri": "https://login.example.com/jwks.json",
-            },
-            "apiKeys": {"secret": "callers", "header": "x-api-key"}, "requestsPerSecond": 500,
-        },
-    },
-    "frozen": ["office"],
-    "owner": "platform", "labels": {"cost-center": "ml"}, "protect": True,
-}  # fmt: skip
+_EXAMPLE = Path(__file__).resolve().parents[3] / "docs" / "Pulumi.example.yaml"
+WHOLE: dict[str, Any] = yaml.safe_load(_EXAMPLE.read_text())["config"]["tricorn:settings"]
 """Settings with every section and every field, except those that exclude one another."""
 OTHER: dict[str, Any] = {
     **WHOLE,
