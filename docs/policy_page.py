@@ -26,9 +26,15 @@ def policy_page() -> str:
 
 def _row(check: Check) -> tuple[str, ...]:
     types = ", ".join(code(each.rpartition(":")[2]) for each in check.types) or "every resource"
-    only = ", ".join(code(rule.path) for rule in check.rules if rule.production)
+    only = ", ".join(code(path) for path in check.for_production)
     return code(check.name), cell(check.description), types, only, cell(check.source)
 
 
 def _stack_row(check: StackCheck) -> tuple[str, ...]:
-    return code(check.name), cell(check.description), "the whole stack", "", cell(check.source)
+    return (
+        code(check.name),
+        cell(check.description),
+        "the whole stack",
+        ", ".join(check.for_production),
+        cell(check.source),
+    )
