@@ -235,6 +235,7 @@ CHECKS = (
             Rule("imageScanningConfiguration.scanOnPush", "must be true", true, "scan images on push", production=True),
         ),
         _repository,
+        ("encryptionConfigurations",),
     ),
     Check(
         "aws-kms-key",
@@ -257,5 +258,6 @@ STACK_CHECKS = (
         "Buckets are closed to the public, versioned, encrypted with a key of ours, and reached by TLS only.",
         "CKV2_AWS_6, CKV_AWS_145, CKV_AWS_21, CKV_AWS_379",
         _buckets,
+        ("a KMS key",),
     ),
 )

@@ -164,6 +164,7 @@ CHECKS = (
         "CKV_AZURE_227, CKV_AZURE_143",
         (CLUSTER,),
         judge=_system_pools,
+        judged_for_production=("agentPoolProfiles.enableEncryptionAtHost",),
     ),
     Check(
         "azure-agent-pool",

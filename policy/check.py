@@ -87,6 +87,13 @@ class Check:
     rules: tuple[Rule, ...] = ()
     judge: Judge | None = None
     """What plain rules cannot say; the flag tells whether the stack is production."""
+    judged_for_production: tuple[str, ...] = ()
+    """Properties that `judge` looks at for production only."""
+
+    @property
+    def for_production(self) -> tuple[str, ...]:
+        """Properties whose rules hold for production only."""
+        return (*(rule.path for rule in self.rules if rule.production), *self.judged_for_production)
 
     def findings(self, resource: Resource, production: bool = True) -> list[Finding]:
         """What is wrong with a resource.
@@ -114,6 +121,8 @@ class StackCheck:
     description: str
     source: str
     judge: StackJudge
+    for_production: tuple[str, ...] = ()
+    """What it asks for in production only."""
 
     def findings(self, resources: Sequence[Resource], production: bool = True) -> list[Finding]:
         """What is wrong with the resources of a stack; see `Check.findings`."""

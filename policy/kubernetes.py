@@ -145,6 +145,7 @@ CHECKS = (
         "Tricorn, CKV_K8S_43",
         (),
         judge=_images,
+        judged_for_production=("image",),
     ),
     Check(
         "kubernetes-bundle-digest",

@@ -79,6 +79,7 @@ __all__ = [
 
 
 def _kubernetes_version(value: str) -> str:
+    """Refuse what is not 1.30 or later."""
     if int(value.split(".")[1]) < 30:
         raise ValueError("must be 1.30 or later: pods drain with a preStop sleep")
     return value
@@ -160,14 +161,17 @@ def parse_settings(raw: object) -> Settings:
         SettingsError: With every mistake, in the order of their paths.
     """
     from serving.settings_messages import explain
+    from serving.settings_refused import mark_refused
     from serving.settings_rules import spanning_problems
 
     settings: Settings | None = None
-    problems = spanning_problems(raw)
+    problems: list[str] = []
     try:
         settings = Settings.model_validate(raw)
     except ValidationError as error:
-        problems = explain(Settings, error) + problems
+        problems = explain(Settings, error)
+        raw = mark_refused(raw, error)
+    problems += spanning_problems(raw)
     if settings is None or problems:
         raise SettingsError(tuple(sorted(set(problems))))
     return settings

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from serving.settings_refused import path_of
 from serving.settings_sites import CLOUDS
 
 _KEY_RULES = {
@@ -18,24 +19,33 @@ _KEY_RULES = {
     "models": "a model's name must be a lower-case letter, then at most 39 of a-z, 0-9 and '-', not ending in '-'",
     "labels": "a label's key must be a lower-case letter, then at most 62 of a-z, 0-9, '_' and '-'",
 }
+_TOP = "begin with domain and sites, as Pulumi.dev.yaml does"
 
 
 def explain(root: type[BaseModel], error: ValidationError) -> list[str]:
     """One line per mistake that pydantic found: path, rule, value, and what the field means."""
-    return [_line(root, details) for details in error.errors(include_url=False)]
+    details = error.errors(include_url=False)
+    return [_line(root, each) for each in details if not _follows(each, details)]
+
+
+def _follows(details: ErrorDetails, all_details: Sequence[ErrorDetails]) -> bool:
+    """Whether a list is only too short because some of its elements were refused, which have lines of their own."""
+    place = details["loc"]
+    return details["type"] == "too_short" and any(
+        len(each["loc"]) > len(place) and each["loc"][: len(place)] == place for each in all_details
+    )
 
 
 def _line(root: type[BaseModel], details: ErrorDetails) -> str:
-    location = list(details["loc"])
-    if len(location) > 2 and location[0] == "sites" and location[2] in CLOUDS:
-        del location[2]  # the union's tag, which is not in the file
+    location = path_of(details["loc"])
     kind, value = details["type"], details["input"]
     if location and location[-1] == "[key]":
         return f"{_path(location[:-1])}: {_KEY_RULES[str(location[0])]} (got {value!r}); rename it"
     if kind == "extra_forbidden":
         return _unknown_key(root, details, location)
     field = _field_at(root, details["loc"])
-    meaning = f"; {field.description}" if field is not None and field.description else ""
+    description = field.description if field is not None else None if location else _TOP
+    meaning = f"; {description}" if description else ""
     if kind == "missing":
         return f"{_path(location)}: is required (got nothing){meaning}"
     if kind in ("union_tag_not_found", "union_tag_invalid"):
@@ -54,7 +64,10 @@ def _rule(details: ErrorDetails) -> str:
         "string_pattern_mismatch": "must match {pattern}",
         "string_too_long": "must have at most {max_length} characters",
         "string_too_short": "must not be empty",
-        "too_short": "must not be empty",
+        "too_short": "must not be empty"
+        if context.get("min_length") == 1
+        else "must have at least {min_length} entries",
+        "too_long": "must have at most {max_length} entries",
         "literal_error": "must be {expected}",
         "string_type": "must be text; put it in quotes",
         "int_type": "must be a whole number without quotes",

@@ -13,6 +13,7 @@ _BLACKWELL = ("b100", "b200", "b300", "gb200", "gb300", "rtx-pro-6000", "rtxpro6
 
 
 def _gpu_class(value: object) -> object:
+    """Refuse what no kernel of the server's CUDA runs on."""
     if isinstance(value, str) and any(value.lower().startswith(name) for name in _BLACKWELL):
         raise ValueError(
             "must not be a Blackwell GPU: TensorFlow Serving's CUDA 12.5 has no kernels for it; "

@@ -4,6 +4,7 @@ import ipaddress
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from serving.settings_refused import REFUSED
 from serving.settings_sites import CLOUDS, SYSTEM_POOL
 
 _NO_AUTHORITY = ("azure", "kubernetes")
@@ -12,7 +13,12 @@ _TAKEN = ("endpoint", "ci")
 
 
 def spanning_problems(raw: object) -> list[str]:
-    """Mistakes that need several sections to see; tolerant of all others, so that all appear together."""
+    """Mistakes that need several sections to see.
+
+    Args:
+        raw: The settings, with `REFUSED` for values that have a line of their own; no rule looks at those, so that
+            all mistakes appear together and each of them once.
+    """
     if not isinstance(raw, Mapping):
         return []
     sites, pools, models = (mapping(raw.get(key)) for key in ("sites", "pools", "models"))
@@ -22,14 +28,18 @@ def spanning_problems(raw: object) -> list[str]:
         *_name_problems(sites),
         *_zone_problems(sites),
         *_network_problems(sites),
-        *_frozen_problems(raw.get("frozen"), sites),
+        *(_frozen_problems(raw.get("frozen"), sites) if raw.get("sites") is not REFUSED else ()),
         *_dns_problems(sites, dns),
         *_cluster_problems(mapping(raw.get("cluster"))),
-        *_ingress_problems(ingress, dns),
+        *_ingress_problems(ingress, raw.get("dns")),
         *_caller_problems(mapping(mapping(raw.get("access")).get("callers"))),
         *_bounds("systemPool", raw.get("systemPool"), 1, 3),
         *(line for name, pool in pools.items() for line in _pool_problems(str(name), pool, sites)),
-        *(line for name, model in models.items() for line in _model_problems(str(name), model, sites, pools)),
+        *(
+            line
+            for name, model in models.items()
+            for line in _model_problems(str(name), model, sites, None if raw.get("pools") is REFUSED else pools)
+        ),
     ]
 
 
@@ -111,6 +121,8 @@ def _frozen_problems(frozen: object, sites: Mapping[Any, Any]) -> Iterator[str]:
 
 def _cluster_problems(cluster: Mapping[Any, Any]) -> Iterator[str]:
     ranges = cluster.get("authorizedRanges") or ()
+    if ranges is REFUSED:
+        return
     if cluster.get("endpoint") == "public" and not ranges:
         yield (
             "cluster.authorizedRanges: is required for a public endpoint (got nothing); "
@@ -123,7 +135,7 @@ def _cluster_problems(cluster: Mapping[Any, Any]) -> Iterator[str]:
         )
 
 
-def _ingress_problems(ingress: Mapping[Any, Any], dns: Mapping[Any, Any]) -> Iterator[str]:
+def _ingress_problems(ingress: Mapping[Any, Any], dns: object) -> Iterator[str]:
     if ingress.get("certificate") is None:
         return
     if ingress.get("tlsSecret") is not None:
@@ -131,7 +143,10 @@ def _ingress_problems(ingress: Mapping[Any, Any], dns: Mapping[Any, Any]) -> Ite
             f"ingress.tlsSecret: must not be given beside certificate (got {ingress['tlsSecret']!r}); "
             "keep the one you want"
         )
-    if mapping(dns.get("route53")).get("zoneId") is None:
+    zone = dns
+    for key in ("route53", "zoneId"):
+        zone = zone if zone is REFUSED else mapping(zone).get(key)
+    if zone is None:
         yield (
             "ingress.certificate: needs dns.route53.zoneId (got none): an authority asks for the challenge in a zone "
             "that is delegated already; name the zone, or use tlsSecret"
@@ -162,11 +177,13 @@ def _pool_problems(name: str, pool: object, sites: Mapping[Any, Any]) -> Iterato
     yield from _bounds(f"pools.{name}", pool, 0, None)
 
 
-def _model_problems(name: str, model: object, sites: Mapping[Any, Any], pools: Mapping[Any, Any]) -> Iterator[str]:
+def _model_problems(
+    name: str, model: object, sites: Mapping[Any, Any], pools: Mapping[Any, Any] | None
+) -> Iterator[str]:
     path, fields = f"models.{name}", mapping(model)
     yield from _bounds(f"{path}.replicas", fields.get("replicas"), 1, 1)
     pool = fields.get("pool")
-    if isinstance(pool, str) and pool not in pools:
+    if isinstance(pool, str) and pools is not None and pool not in pools:
         known = ", ".join(map(str, pools)) or "none"
         yield (
             f"{path}.pool: must be a name under pools (got {pool!r}; there are: {known}); "
@@ -190,8 +207,7 @@ def _model_problems(name: str, model: object, sites: Mapping[Any, Any], pools: M
 def _bounds(path: str, section: object, default_min: int, default_max: int | None) -> Iterator[str]:
     fields = mapping(section)
     low, high = fields.get("min", default_min), fields.get("max", default_max)
-    # Values out of their own range have a line of their own.
-    if type(low) is int and type(high) is int and low > high >= 1:
+    if type(low) is int and type(high) is int and low > high:
         yield f"{path}: min must not be above max (got min {low}, max {high}); lower min or raise max"
 
 

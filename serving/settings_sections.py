@@ -9,6 +9,7 @@ from serving.settings_base import Block, ObjectName, Version
 
 
 def _image(value: str) -> str:
+    """Refuse what is not registry/repository with a tag other than latest, or a digest."""
     parse_image(value)
     return value
 

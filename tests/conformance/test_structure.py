@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-OURS = {"components", "serving", "model_export", "localcloud", "policy", "plugin", "toolchain"}
+OURS = {"components", "serving", "model_export", "localcloud", "policy", "deploy", "docs", "plugin", "toolchain"}
 CLOUD_SDKS = {"pulumi_aws", "pulumi_gcp", "pulumi_azure_native"}
 SDK_OF_PREFIX = {
     "eks_": "pulumi_aws", "ecr_": "pulumi_aws", "s3_": "pulumi_aws", "aws_": "pulumi_aws",
@@ -59,6 +59,15 @@ def test_components_import_only_serving_of_ours():
     assert not offenders("components", OURS - {"components", "serving"})
 
 
+def test_the_policy_pack_stands_alone():
+    """The engine runs it as a program of its own, in stacks that are not ours, too."""
+    assert not offenders("policy", (OURS - {"policy"}) | CLOUD_SDKS | {"pulumi_kubernetes"})
+
+
+def test_the_deploy_command_knows_settings_and_policies_only():
+    assert not offenders("deploy", OURS - {"deploy", "policy", "serving", "toolchain"} | CLOUD_SDKS)
+
+
 def test_a_cloud_module_imports_only_its_own_sdk():
     bad = []
     for file in sources("components"):
@@ -69,14 +78,14 @@ def test_a_cloud_module_imports_only_its_own_sdk():
 
 
 def test_nothing_but_itself_tests_and_benchmarks_imports_localcloud():
-    packages = ("components", "serving", "model_export", "policy", "plugin", "toolchain")
+    packages = ("components", "serving", "model_export", "policy", "deploy", "docs", "plugin", "toolchain")
     assert not [line for package in packages for line in offenders(package, {"localcloud"})]
     assert "localcloud" not in imports(ROOT / "__main__.py")
 
 
 def test_production_code_does_not_know_the_local_clouds():
     bad = []
-    for package in ("components", "serving", "model_export"):
+    for package in ("components", "serving", "model_export", "policy", "deploy"):
         for file in sources(package):
             if re.search(r"\blocalcloud\b|\bis_local\b|simulat", file.read_text()):
                 bad.append(str(file.relative_to(ROOT)))

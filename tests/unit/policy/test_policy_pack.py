@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
+from google.protobuf import empty_pb2
+from pulumi.runtime.proto import analyzer_pb2_grpc
 from pulumi_policy import ResourceValidationArgs, ResourceValidationPolicy, StackValidationArgs, StackValidationPolicy
 from pulumi_policy.policy import PolicyResource
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, unknown_checking_proxy
@@ -13,6 +20,7 @@ from policy.check import UNKNOWN
 from policy.pack import plain, policies
 from policy.registry import CHECKS, STACK_CHECKS
 
+PACK = Path(__file__).resolve().parents[3] / "policy"
 BUCKET = "gcp:storage/bucket:Bucket"
 POLICIES = {policy.name: policy for policy in policies()}
 
@@ -99,3 +107,31 @@ def test_every_check_is_a_policy_that_knows_whether_the_stack_is_production():
     for policy in POLICIES.values():
         assert policy.config_schema is not None
         assert policy.config_schema.properties["production"]["type"] == "boolean"
+
+
+@pytest.fixture(params=["by a host for Python", "as a program"])
+def started(request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[str]]:
+    """The pack as an engine starts it: through its host for Python in the pack's directory, or by `run`."""
+    by_host = [sys.executable, "-u", "-m", "pulumi.policy", "127.0.0.1:1", str(PACK)]
+    command = by_host if request.param == "by a host for Python" else [str(PACK / "run"), "127.0.0.1:1"]
+    process = subprocess.Popen(command, cwd=PACK, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    yield process
+    process.kill()
+    process.communicate(timeout=10)
+
+
+def test_an_engine_can_start_the_pack_and_gets_every_check_as_mandatory(started):
+    port = int(started.stdout.readline())
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        info = analyzer_pb2_grpc.AnalyzerStub(channel).GetAnalyzerInfo(empty_pb2.Empty(), timeout=20)
+    assert info.name == "tricorn"
+    assert {each.name for each in info.policies} == POLICIES.keys()
+    mandatory = 1
+    assert {each.enforcementLevel for each in info.policies} == {mandatory}
+
+
+def test_the_pack_ends_at_once_and_quietly_when_the_engine_interrupts_it(started):
+    assert started.stdout.readline()
+    started.send_signal(2)
+    assert started.wait(5) != 0
+    assert started.stderr.read() == ""

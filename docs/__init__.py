@@ -1,0 +1,1 @@
+"""Reference pages and what makes them: `python -m docs.generate`."""
