@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import re
 import runpy
 from pathlib import Path
 from typing import Any
@@ -355,3 +357,16 @@ def test_the_names_that_are_measured_are_those_of_the_components(program):
     for rule in NAME_LIMITS:
         for pool in ("t4", "t4-spot"):
             assert rule.logical.format(site=rule.cloud, pool=pool) in rows, rule
+
+
+def test_every_question_is_a_function_of_the_sdk_with_its_own_argument_names(program):
+    calls = [call for call in program(raw("aws", "gcp")).recording.calls if "listManaged" not in call.token]
+    assert len({call.token for call in calls}) >= 9
+    for call in calls:
+        package, place, function = call.token.split(":")
+        module = place.partition("/")[0]
+        file = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", function).lower() + ".py"
+        sdk = Path(str(importlib.import_module(f"pulumi_{package}").__file__)).parent
+        source = (sdk / ("" if module == "index" else module) / file).read_text()
+        assert f"invoke('{call.token}'" in source
+        assert {key for key in call.args if f"__args__['{key}']" not in source} == set(), call
