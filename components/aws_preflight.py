@@ -159,6 +159,16 @@ def _check_offers(needs: SiteNeeds, answers: Mapping[Any, Any], report: Report) 
         report.warning(f"site {needs.name}: the zones of {region} are not known ({zones.reason}); name them in zones")
     elif not own:
         own = zones.names[:ZONES]
+    for pool, plan in ((pool, plan) for pool, plans in needs.plans.items() for plan in plans):
+        outside = [zone for zone in plan.zones or () if own and zone not in own]
+        if outside:
+            report.problem(
+                f"pools.{pool}",
+                f"the cluster has no subnet in {', '.join(outside)}",
+                have=", ".join(own),
+                where=needs.name,
+                fix=f"name these zones in sites.{needs.name}.zones too, or keep the pool to those that the site has",
+            )
     pools = [
         (f"pools.{pool}", plan.machine_types, plan.zones or own)
         for pool, plans in needs.plans.items() for plan in plans

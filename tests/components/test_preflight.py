@@ -192,3 +192,18 @@ def test_pools_that_a_cloud_cannot_have_name_the_field_and_the_site():
     ]
     assert "n1-standard-4" in found[0]
     assert "(got 'A10G-class', needed at site gcp)" in found[1]
+
+
+@pytest.mark.parametrize(
+    ("site", "zones", "words"),
+    [
+        ("aws", ["us-east-1a", "us-west-2a"], "must be zones of us-east-1 (got us-west-2a)"),
+        ("gcp", ["us-east1-b"], "must be zones of us-central1 (got us-east1-b)"),
+        ("azure", ["1", "4"], "must be 1, 2 or 3 (got 4)"),
+    ],
+)
+def test_a_pool_in_a_zone_of_another_region_is_refused(site, zones, words):
+    pools = {"t4": {"gpu": "T4-class", "max": 1, "overrides": {site: {"zones": zones}}}}
+    assert pool_problems(parse_settings(raw(site, pools=pools))) == [
+        f"pools.t4.overrides.{site}.zones: {words}; name zones of the site"
+    ]

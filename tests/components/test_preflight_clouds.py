@@ -263,6 +263,12 @@ def test_a_zone_without_the_instance_type_is_a_warning_while_another_has_it(prog
     assert outcome.warned("pools.t4 can have no nodes in us-east-1a")
 
 
+def test_a_pool_in_a_zone_where_the_cluster_has_no_subnet_is_told(program):
+    pools = {"t4": {"gpu": "T4-class", "max": 2, "overrides": {"aws": {"zones": ["us-east-1d"]}}}}
+    (line,) = program(raw("aws", pools=pools)).lines
+    assert "pools.t4: the cluster has no subnet in us-east-1d (have us-east-1a, us-east-1b, at aws)" in line
+
+
 def gcp_offers(name: str, zones: str) -> Any:
     """A machine type in some zones of us-central1 only, the others everywhere."""
 

@@ -168,9 +168,9 @@ def test_spot_machines_count_against_a_quota_of_their_own(aws, cluster):
         db.execute("insert into quotas values('aws','us-east-1','L-DB2E81BA',0)")
         db.execute("insert into quotas values('aws','us-east-1','L-3819A6DF',4)")
     aws.create(GROUP, group(aws, cluster, scalingConfig=one, capacityType="SPOT"))
+    more = {**group(aws, cluster, scalingConfig=one, capacityType="SPOT"), "nodeGroupName": "more"}
     with pytest.raises(Refusal, match=r"your limit of 4 vCPUs \(L-3819A6DF\)"):
-        spot = {**group(aws, cluster, scalingConfig=one, capacityType="SPOT"), "nodeGroupName": "more"}
-        aws.create(GROUP, spot)
+        aws.create(GROUP, more)
 
 
 def test_another_type_of_the_list_takes_the_place_of_one_that_is_out(aws, cluster):
