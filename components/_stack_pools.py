@@ -5,7 +5,9 @@ from typing import Any
 import pulumi
 
 from components._capacity import CapacityPolicy, PoolPlan, plans, policy_problems
-from serving.settings import GpuPool, PoolOverride, Settings
+from serving.settings import AnySite, AwsSite, GcpSite, GpuPool, PoolOverride, Settings
+
+AZURE_ZONES = ("1", "2", "3")
 
 _FIELDS = {
     "gpuClass": "gpu",
@@ -55,7 +57,18 @@ def pool_problems(settings: Settings) -> list[str]:
                     "reservationKind": policy.reservation_kind,
                 }[argument]
                 found.append(f"pools.{pool}.{_FIELDS[argument]}: {reason} (got {got!r}, needed at site {name})")
+            found += _zone_problems(
+                f"pools.{pool}.overrides.{name if name in wanted.overrides else site.cloud}", site, policy
+            )
     return found
+
+
+def _zone_problems(path: str, site: AnySite, policy: CapacityPolicy) -> list[str]:
+    if isinstance(site, AwsSite | GcpSite):
+        bad, rule = [zone for zone in policy.zones or () if not zone.startswith(site.region)], f"zones of {site.region}"
+    else:
+        bad, rule = [zone for zone in policy.zones or () if zone not in AZURE_ZONES], "1, 2 or 3"
+    return [f"{path}.zones: must be {rule} (got {', '.join(bad)}); name zones of the site"] if bad else []
 
 
 def _policy(pool: GpuPool, cloud: str, site: str) -> CapacityPolicy:

@@ -3,15 +3,13 @@
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
-import pulumi
 import pulumi_aws as aws
 
 from components import _gpu_machines_aws as rows
 from components._gpu_catalog import machine
-from components._preflight_calls import Questions, Unanswered, ask_all
+from components._preflight_calls import Question, Unanswered, ask_all
 from components._preflight_models import check_node
 from components._preflight_quota import Demand, Quota, compare
 from components._preflight_report import Report, SiteNeeds
@@ -51,36 +49,44 @@ async def check(sites: Sequence[SiteNeeds], report: Report) -> None:
     compare(report, demand, limits, raise_by=_raise_by, see_by=_see_by)
 
 
-def _questions(sites: Sequence[SiteNeeds], demand: Demand) -> Questions:
-    asked: Questions = {}
-    types: dict[str, set[str]] = {}
+def _questions(sites: Sequence[SiteNeeds], demand: Demand) -> dict[Any, Question]:
+    asked: dict[Any, Question] = {}
+    types: dict[str, set[str]] = defaultdict(set)
     for needs in sites:
-        types.setdefault(needs.site.location_name, {_system_machine(needs)}).update(_machine_types(needs))
+        types[needs.site.location_name] |= {_system_machine(needs), *_machine_types(needs)}
     for needs in sites:
         region, system = needs.site.location_name, _system_machine(needs)
-        opts = pulumi.InvokeOutputOptions(provider=needs.provider)
-        asked["zones", region] = partial(
-            aws.get_availability_zones_output,
-            state="available",
-            filters=[aws.GetAvailabilityZonesFilterArgs(name="opt-in-status", values=["opt-in-not-required"])],
-            opts=opts,
+        asked["zones", region] = Question(
+            needs,
+            "aws:index/getAvailabilityZones:getAvailabilityZones",
+            {"state": "available", "filters": [{"name": "opt-in-status", "values": ["opt-in-not-required"]}]},
+            aws.GetAvailabilityZonesResult,
         )
-        asked["offers", region] = partial(
-            aws.ec2.get_instance_type_offerings_output,
-            location_type="availability-zone",
-            filters=[
-                aws.ec2.GetInstanceTypeOfferingsFilterArgs(
-                    name="instance-type", values=sorted({system, *types[region]})
-                )
-            ],
-            opts=opts,
+        asked["offers", region] = Question(
+            needs,
+            "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings",
+            {
+                "locationType": "availability-zone",
+                "filters": [{"name": "instance-type", "values": sorted(types[region])}],
+            },
+            aws.ec2.GetInstanceTypeOfferingsResult,
         )
-        asked["versions", region] = partial(aws.eks.get_cluster_versions_output, opts=opts)
-        asked["machine", region, system] = partial(aws.ec2.get_instance_type_output, instance_type=system, opts=opts)
+        asked["versions", region] = Question(
+            needs, "aws:eks/getClusterVersions:getClusterVersions", {}, aws.eks.GetClusterVersionsResult
+        )
+        asked["machine", region, system] = Question(
+            needs,
+            "aws:ec2/getInstanceType:getInstanceType",
+            {"instanceType": system},
+            aws.ec2.GetInstanceTypeResult,
+        )
         for quota in {*demand.quotas, _system_quota(needs)}:
             if quota.place == region and quota.code:
-                asked[quota] = partial(
-                    aws.servicequotas.get_service_quota_output, service_code="ec2", quota_code=quota.code, opts=opts
+                asked[quota] = Question(
+                    needs,
+                    "aws:servicequotas/getServiceQuota:getServiceQuota",
+                    {"serviceCode": "ec2", "quotaCode": quota.code},
+                    aws.servicequotas.GetServiceQuotaResult,
                 )
     return asked
 
@@ -153,6 +159,16 @@ def _check_offers(needs: SiteNeeds, answers: Mapping[Any, Any], report: Report) 
         report.warning(f"site {needs.name}: the zones of {region} are not known ({zones.reason}); name them in zones")
     elif not own:
         own = zones.names[:ZONES]
+    for pool, plan in ((pool, plan) for pool, plans in needs.plans.items() for plan in plans):
+        outside = [zone for zone in plan.zones or () if own and zone not in own]
+        if outside:
+            report.problem(
+                f"pools.{pool}",
+                f"the cluster has no subnet in {', '.join(outside)}",
+                have=", ".join(own),
+                where=needs.name,
+                fix=f"name these zones in sites.{needs.name}.zones too, or keep the pool to those that the site has",
+            )
     pools = [
         (f"pools.{pool}", plan.machine_types, plan.zones or own)
         for pool, plans in needs.plans.items() for plan in plans

@@ -2,14 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
-import pulumi
 import pulumi_gcp as gcp
 
 from components._gpu_catalog import machine
-from components._preflight_calls import Questions, Unanswered, ask_all
+from components._preflight_calls import Question, Unanswered, ask_all
 from components._preflight_models import check_node
 from components._preflight_quota import Demand, Quota, compare
 from components._preflight_report import Report, SiteNeeds
@@ -98,26 +96,33 @@ def _add_gpu_pools(needs: SiteNeeds, demand: Demand) -> None:
                 demand.add(_cpu_quota(needs, row.machine_type, spot=plan.spot), count * row.vcpus, path, needs)
 
 
-def _questions(sites: Sequence[SiteNeeds], demand: Demand) -> Questions:
-    asked: Questions = {}
+def _questions(sites: Sequence[SiteNeeds], demand: Demand) -> dict[Any, Question]:
+    asked: dict[Any, Question] = {}
     for needs in sites:
         project, region = _project(needs), needs.site.location_name
-        opts = pulumi.InvokeOutputOptions(provider=needs.provider)
-        asked["zones", project, region] = partial(
-            gcp.compute.get_zones_output, project=project, region=region, status="UP", opts=opts
+        asked["zones", project, region] = Question(
+            needs,
+            "gcp:compute/getZones:getZones",
+            {"project": project, "region": region, "status": "UP"},
+            gcp.compute.GetZonesResult,
         )
-        asked["versions", project, region] = partial(
-            gcp.container.get_engine_versions_output, project=project, location=region, opts=opts
+        asked["versions", project, region] = Question(
+            needs,
+            "gcp:container/getEngineVersions:getEngineVersions",
+            {"project": project, "location": region},
+            gcp.container.GetEngineVersionsResult,
         )
         own = [quota for quota in demand.quotas if quota.place == f"{project}/{region}"]
-        wanted = {*own, *map(_regular, own), *map(_everywhere, own), _cpu_quota(needs, _system_machine(needs))}
-        for quota in wanted:
-            asked[quota] = partial(
-                gcp.cloudquota.get_s_quota_info_output,
-                parent=f"projects/{project}",
-                service="compute.googleapis.com",
-                quota_id=_quota_id(quota.code),
-                opts=opts,
+        for quota in {*own, *map(_regular, own), *map(_everywhere, own), _cpu_quota(needs, _system_machine(needs))}:
+            asked[quota] = Question(
+                needs,
+                "gcp:cloudquota/getSQuotaInfo:getSQuotaInfo",
+                {
+                    "parent": f"projects/{project}",
+                    "service": "compute.googleapis.com",
+                    "quotaId": _quota_id(quota.code),
+                },
+                gcp.cloudquota.GetSQuotaInfoResult,
             )
     return asked
 
@@ -147,18 +152,21 @@ def _granted(quota: Quota, answer: Any) -> Any:
     return None
 
 
-def _machine_questions(sites: Sequence[SiteNeeds], answers: Mapping[Any, Any]) -> Questions:
-    asked: Questions = {}
+def _machine_questions(sites: Sequence[SiteNeeds], answers: Mapping[Any, Any]) -> dict[Any, Question]:
+    asked: dict[Any, Question] = {}
     for needs in sites:
         types = {_system_machine(needs), *(plan.machine_types[0] for plans in needs.plans.values() for plan in plans)}
         named = {zone for plans in needs.plans.values() for plan in plans for zone in plan.zones or ()}
         for zone in {*named, *_own_zones(needs, answers)}:
-            asked[needs.name, zone] = partial(
-                gcp.compute.get_machine_types_output,
-                project=_project(needs),
-                zone=zone,
-                filter=" OR ".join(f'(name = "{name}")' for name in sorted(types)),
-                opts=pulumi.InvokeOutputOptions(provider=needs.provider),
+            asked[needs.name, zone] = Question(
+                needs,
+                "gcp:compute/getMachineTypes:getMachineTypes",
+                {
+                    "project": _project(needs),
+                    "zone": zone,
+                    "filter": " OR ".join(f'(name = "{name}")' for name in sorted(types)),
+                },
+                gcp.compute.GetMachineTypesResult,
             )
     return asked
 

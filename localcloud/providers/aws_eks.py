@@ -136,16 +136,17 @@ def _spec(call: Call, inputs: JsonDict) -> JsonDict:
     image = text(inputs.get("amiType")) or "AL2023_x86_64_STANDARD"
     if "NVIDIA" in image and not found.gpus:
         raise ApiError(f"InvalidParameterException: {machine_type} has no GPU, but amiType is {image}")
+    spot = inputs.get("capacityType") == "SPOT"
+    quota = found.counted(spot)
     used = sum(
         pool.spec["min"] * pool.spec["vcpus"]
         for pool in call.store.pools("aws")
-        if pool.spec.get("quota") == found.quota and pool.id != clusters.pool_id(cluster, name)
+        if pool.spec.get("quota") == quota and pool.id != clusters.pool_id(cluster, name)
     )
     require_quota(
-        call, region(call), found.quota, used + least * found.vcpus,
-        f"VcpuLimitExceeded: your limit of {{maximum}} vCPUs ({found.quota}) does not allow the {{needed}} requested",
+        call, region(call), quota, used + least * found.vcpus,
+        f"VcpuLimitExceeded: your limit of {{maximum}} vCPUs ({quota}) does not allow the {{needed}} requested",
     )  # fmt: skip
-    spot = inputs.get("capacityType") == "SPOT"
     system = {"eks.amazonaws.com/nodegroup": name, "eks.amazonaws.com/capacityType": "SPOT" if spot else "ON_DEMAND"}
     return {
         "machine_type": machine_type,
@@ -163,7 +164,7 @@ def _spec(call: Call, inputs: JsonDict) -> JsonDict:
         "spot": spot,
         "vcpus": found.vcpus,
         "memory_gib": found.memory_gib,
-        "quota": found.quota,
+        "quota": quota,
     }
 
 

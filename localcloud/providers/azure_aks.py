@@ -51,19 +51,20 @@ def _spec(call: Call, cluster: str, name: str, where: str, profile: JsonDict) ->
     found = machine("azure", size)
     numbers = profile.get("availabilityZones") or []
     zones = [f"{where}-{number}" for number in numbers] or ["0"]
+    spot = profile.get("scaleSetPriority") == "Spot"
+    quota = found.counted(spot)
     used = sum(
         pool.spec["min"] * pool.spec["vcpus"]
         for pool in call.store.pools("azure")
-        if pool.spec.get("quota") == found.quota and pool.id != clusters.pool_id(cluster, name)
+        if pool.spec.get("quota") == quota and pool.id != clusters.pool_id(cluster, name)
     )
     require_quota(
-        call, where, found.quota, used + least * found.vcpus,
-        f"ErrCode_InsufficientVCPUQuota: requested {{needed}} vCPUs of {found.quota} in {where}, limit {{maximum}}",
+        call, where, quota, used + least * found.vcpus,
+        f"ErrCode_InsufficientVCPUQuota: requested {{needed}} vCPUs of {quota} in {where}, limit {{maximum}}",
     )  # fmt: skip
     free = free_capacity(call, zones, size)
     if free is not None and free < least:
         raise ApiError(f"AllocationFailed: not enough {size} in {', '.join(zones)}", "RESOURCE_EXHAUSTED")
-    spot = profile.get("scaleSetPriority") == "Spot"
     if spot and profile.get("mode") == "System":
         raise ApiError(f"InvalidParameter: system pool {name!r} cannot have priority Spot")
     if spot and profile.get("capacityReservationGroupID"):
@@ -90,7 +91,7 @@ def _spec(call: Call, cluster: str, name: str, where: str, profile: JsonDict) ->
         "spot": spot,
         "vcpus": found.vcpus,
         "memory_gib": found.memory_gib,
-        "quota": found.quota,
+        "quota": quota,
     }
 
 

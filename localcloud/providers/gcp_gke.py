@@ -8,7 +8,7 @@ from localcloud import ledger
 from localcloud.providers import clusters, gcp_kms
 from localcloud.providers.calls import ApiError, Call, CreateResult, Kind, text
 from localcloud.providers.gcp_names import place, project, self_link, valid_name
-from localcloud.providers.machines import ATTACHABLE, Machine, free_capacity, machine, require_quota
+from localcloud.providers.machines import ATTACHABLE, Machine, free_capacity, machine, preemptible, require_quota
 from localcloud.store import JsonDict, Resource
 
 CLUSTER, POOL = "gcp:container/cluster:Cluster", "gcp:container/nodePool:NodePool"
@@ -219,6 +219,8 @@ def _spec(call: Call, row: Resource, inputs: JsonDict) -> JsonDict:
     found = machine("gcp", machine_type)
     gpus, accelerator = _accelerators(machine_type, found, node)
     quota = accelerator.upper().replace("-TESLA", "").replace("-", "_") + "_GPUS" if gpus else "CPUS"
+    if node.get("spot"):
+        quota = preemptible(call, text(row.outputs["location"]), quota)
     size = gpus or found.vcpus
     used = sum(
         pool.spec["min"] * (pool.spec["gpus"] or pool.spec["vcpus"])

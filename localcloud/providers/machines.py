@@ -13,7 +13,7 @@ from localcloud.providers.calls import ApiError, Call
 
 @dataclass(frozen=True)
 class Machine:
-    """One machine type; `quota` is the code of the quota it counts against."""
+    """One machine type; `quota` and `spot_quota` are the codes of the quotas it counts against."""
 
     vcpus: int
     memory_gib: float
@@ -21,10 +21,15 @@ class Machine:
     quota: str = ""
     accelerator: str = ""
     """Google Cloud's accelerator type that goes with the machine type."""
+    spot_quota: str = ""
+
+    def counted(self, spot: bool) -> str:
+        """Return the code of the quota for machines of one kind."""
+        return self.spot_quota if spot and self.spot_quota else self.quota
 
 
-def _gpus(vcpus: int, memory: float, gpus: int, quota: str) -> Machine:
-    return Machine(vcpus, memory, gpus, quota)
+def _gpus(vcpus: int, memory: float, gpus: int, quota: str, spot_quota: str = "") -> Machine:
+    return Machine(vcpus, memory, gpus, quota, spot_quota=spot_quota or _SPOT.get(quota, _AZURE_SPOT))
 
 
 def _gcp(vcpus: int, memory: float, gpus: int, accelerator: str) -> Machine:
@@ -33,6 +38,8 @@ def _gcp(vcpus: int, memory: float, gpus: int, accelerator: str) -> Machine:
 
 
 _AWS_STANDARD, _AWS_G, _AWS_P = "L-1216C47A", "L-DB2E81BA", "L-417A185B"
+_AWS_P5_SPOT, _AZURE_SPOT = "L-C4BD4855", "lowPriorityCores"
+_SPOT = {_AWS_STANDARD: "L-34B43A08", _AWS_G: "L-3819A6DF", _AWS_P: "L-7212CCBC"}
 _SIZES = {"large": 2, "xlarge": 4, "2xlarge": 8, "4xlarge": 16, "8xlarge": 32}
 _AWS_FAMILIES = {"m6i": 4, "m6a": 4, "m7i": 4, "m7a": 4, "c6i": 2, "c7i": 2, "r6i": 8, "r7i": 8, "t3": 4}
 _GCP_FAMILIES = {"e2-standard": 4, "n2-standard": 4, "n2d-standard": 4, "c3-standard": 4, "e2-highmem": 8}
@@ -56,8 +63,8 @@ MACHINES: Mapping[str, Mapping[str, Machine]] = {
         "g6.12xlarge": _gpus(48, 192, 4, _AWS_G),
         "p4d.24xlarge": _gpus(96, 1152, 8, _AWS_P),
         "p4de.24xlarge": _gpus(96, 1152, 8, _AWS_P),
-        "p5.4xlarge": _gpus(16, 256, 1, _AWS_P),
-        "p5.48xlarge": _gpus(192, 2048, 8, _AWS_P),
+        "p5.4xlarge": _gpus(16, 256, 1, _AWS_P, _AWS_P5_SPOT),
+        "p5.48xlarge": _gpus(192, 2048, 8, _AWS_P, _AWS_P5_SPOT),
     },
     "gcp": {
         **{
@@ -155,6 +162,12 @@ def offered(call: Call, zone: str, machine_type: str) -> bool:
             "select free from capacity where cloud=? and zone=? and machine_type=?", (call.cloud, zone, machine_type)
         ).fetchone()
     return machine_type in MACHINES[call.cloud] and (row is None or row["free"] != NOT_OFFERED)
+
+
+def preemptible(call: Call, region: str, code: str) -> str:
+    """Return the quota of Google Cloud's spot machines: their own, or the ordinary one of a project without it."""
+    own = f"PREEMPTIBLE_{code}"
+    return own if granted(call, region, own) else code
 
 
 def granted(call: Call, region: str, code: str) -> float:

@@ -162,6 +162,17 @@ def test_stock_out_and_quota_come_from_their_tables(aws, cluster):
     assert aws.create(GROUP, group(aws, cluster))[0] == "one:gpu"
 
 
+def test_spot_machines_count_against_a_quota_of_their_own(aws, cluster):
+    one = {"minSize": 1, "maxSize": 2, "desiredSize": 1}
+    with aws.store.connect() as db:
+        db.execute("insert into quotas values('aws','us-east-1','L-DB2E81BA',0)")
+        db.execute("insert into quotas values('aws','us-east-1','L-3819A6DF',4)")
+    aws.create(GROUP, group(aws, cluster, scalingConfig=one, capacityType="SPOT"))
+    more = {**group(aws, cluster, scalingConfig=one, capacityType="SPOT"), "nodeGroupName": "more"}
+    with pytest.raises(Refusal, match=r"your limit of 4 vCPUs \(L-3819A6DF\)"):
+        aws.create(GROUP, more)
+
+
 def test_another_type_of_the_list_takes_the_place_of_one_that_is_out(aws, cluster):
     with aws.store.connect() as db:
         db.execute("insert into capacity values('aws','us-east-1a','g4dn.xlarge',0)")
