@@ -11,8 +11,6 @@ from hypothesis import strategies as st
 
 from serving.bundles import BundleManifest
 from serving.manifests import (
-    DRAIN_S,
-    GRACE_S,
     ModelServerSpec,
     StoreLocation,
     model_server_objects,
@@ -20,8 +18,8 @@ from serving.manifests import (
     server_name,
 )
 from serving.namespace import namespace_objects
+from serving.network import MONITORING_LABEL
 from serving.protos import model_server_config_pb2
-from serving.routes import GATEWAY_NAMESPACE
 from serving.settings_sections import Replicas, Resources, Serving
 
 MANIFEST = BundleManifest.model_validate(manifest_document(archive_bytes()))
@@ -127,17 +125,65 @@ def test_the_namespace_enforces_the_restricted_standard_and_is_closed():
     objects = namespace_objects("serving", "model-server", {"a": "b"})
     labels = objects["namespace"]["metadata"]["labels"]
     assert {labels[f"pod-security.kubernetes.io/{mode}"] for mode in ("enforce", "warn", "audit")} == {"restricted"}
-    assert objects["deny-ingress"]["spec"] == {"podSelector": {}, "policyTypes": ["Ingress"]}
+    assert objects["default-deny"]["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     assert objects["service-account"]["metadata"]["annotations"] == {"a": "b"}
     assert objects["service-account"]["automountServiceAccountToken"] is False
-    assert set(objects) == {"namespace", "service-account", "puller", "deny-ingress"}
+    assert set(objects) == {"namespace", "service-account", "puller", "default-deny", "priority"}
 
 
-def test_only_the_gateway_reaches_the_servers_ports():
-    (rule,) = model_server_objects(spec())["network-policy"]["spec"]["ingress"]
-    (source,) = rule["from"]
-    assert source == {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": GATEWAY_NAMESPACE}}}
-    assert [(each["protocol"], each["port"]) for each in rule["ports"]] == [("TCP", 8500), ("TCP", 8501)]
+def network(**changes: object) -> dict:
+    return model_server_objects(spec(**changes))["network-policy"]["spec"]
+
+
+def opened(rule: dict) -> set[tuple[str, int]]:
+    return {(each["protocol"], each["port"]) for each in rule["ports"]}
+
+
+def test_only_the_gateway_reaches_the_servers_ports_and_monitoring_only_the_metrics():
+    gateway, monitoring = network()["ingress"]
+    named = {"kubernetes.io/metadata.name": "envoy-gateway-system"}
+    assert gateway["from"] == [{"namespaceSelector": {"matchLabels": named}}]
+    assert opened(gateway) == {("TCP", 8500), ("TCP", 8501)}
+    assert monitoring["from"] == [{"namespaceSelector": {"matchLabels": {MONITORING_LABEL: "true"}}}]
+    assert opened(monitoring) == {("TCP", 8501)}
+
+
+def test_a_server_that_was_taken_over_calls_nothing_but_dns_https_and_its_own_identity():
+    def beyond(kind: str) -> list[tuple[str, set[tuple[str, int]]]]:
+        assert network(store=STORES[kind])["policyTypes"] == ["Ingress", "Egress"]
+        _, https, *rest = network(store=STORES[kind])["egress"]
+        assert opened(https) == {("TCP", 443)}
+        # The node's own services, such as its credentials, are not on the internet.
+        assert https["to"] == [{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["169.254.0.0/16"]}}]
+        return [(rule["to"][0]["ipBlock"]["cidr"], opened(rule)) for rule in rest]
+
+    assert beyond("s3") == [("169.254.170.23/32", {("TCP", 80)})]
+    assert beyond("gcs") == [("169.254.169.254/32", {("TCP", 80)}), ("169.254.169.252/32", {("TCP", 988)})]
+    assert beyond("azureblob") == []
+
+
+def test_names_are_resolved_in_the_cluster_or_on_the_node():
+    def resolvers(kind: str) -> tuple[list, set]:
+        rule = network(store=STORES[kind])["egress"][0]
+        return [each["ipBlock"]["cidr"] for each in rule["to"] if "ipBlock" in each], opened(rule)
+
+    assert resolvers("s3") == (["169.254.20.10/32"], {("UDP", 53), ("TCP", 53)})
+    assert resolvers("gcs")[0] == ["169.254.20.10/32", "169.254.169.254/32"]
+    system = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}
+    assert system in network()["egress"][0]["to"]
+
+
+def test_servers_come_before_batch_work_and_behind_what_the_cluster_needs():
+    priority = namespace_objects("serving", "model-server", {})["priority"]
+    assert 0 < priority["value"] < 1_000_000_000  # from there on it is the system's
+    assert pod(priority_class=priority["metadata"]["name"])["spec"]["priorityClassName"] == "model-server"
+    assert "priorityClassName" not in pod()["spec"]
+
+
+def test_pods_of_a_version_are_spread_over_zones_and_nodes_where_there_are_several():
+    spread = pod()["spec"]["topologySpreadConstraints"]
+    assert [each["topologyKey"] for each in spread] == ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
+    assert {each["whenUnsatisfiable"] for each in spread} == {"ScheduleAnyway"}
 
 
 def test_every_selector_finds_the_pods_of_its_version_and_of_no_other():
@@ -260,11 +306,19 @@ def test_probes_ask_the_grpc_port_and_start_up_may_take_ten_minutes():
 
 
 def test_pods_drain_before_they_are_killed():
-    assert (DRAIN_S, GRACE_S) == (20, 30)
     assert server()["lifecycle"] == {"preStop": {"sleep": {"seconds": 20}}}
     assert pod()["spec"]["terminationGracePeriodSeconds"] == 30
     longest = Serving.model_json_schema()["properties"]["requestTimeoutMs"]["maximum"]
-    assert longest < 1000 * DRAIN_S  # the longest request ends within the drain
+    assert longest < 1000 * Serving().drain_s  # the longest request ends within the drain
+
+
+def test_the_drain_is_as_long_as_the_settings_say_and_may_be_left_out():
+    longer = Serving.model_validate({"drainS": 90})
+    assert server(serving=longer)["lifecycle"] == {"preStop": {"sleep": {"seconds": 90}}}
+    assert pod(serving=longer)["spec"]["terminationGracePeriodSeconds"] == 100
+    none = Serving.model_validate({"drainS": 0})
+    assert "lifecycle" not in server(serving=none)
+    assert pod(serving=none)["spec"]["terminationGracePeriodSeconds"] == 10
 
 
 def test_a_fixed_number_of_pods_has_no_autoscaler_and_a_range_has_no_fixed_number():
