@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,12 @@ Dns = Annotated[
     str | None, typer.Option(envvar="TRICORN_DNS", help="host:port of a DNS server; the system's if absent")
 ]
 Tls = Annotated[bool, typer.Option("--tls", envvar="TRICORN_TLS", help="speak TLS")]
+Ca = Annotated[
+    Path | None,
+    typer.Option(
+        "--ca", envvar="TRICORN_CA", help="file of certificates to trust, in place of the system's; means TLS"
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 
@@ -34,10 +41,25 @@ class UsageError(Exception):
     """The command line asks for something that cannot be; the text says what and why."""
 
 
-def _client(domain: str, port: int | None, dns: str | None, tls: bool) -> PredictClient:
+def _client(domain: str, port: int | None, dns: str | None, tls: bool, ca: Path | None) -> PredictClient:
     if not domain:
         raise UsageError("--domain: is required (got nothing); give the public name, or set TRICORN_DOMAIN")
-    return PredictClient(domain, port=port, dns=dns, tls=tls)
+    try:
+        return PredictClient(domain, port=port, dns=dns, tls=tls, ca=ca, headers=_credentials())
+    except OSError as error:
+        raise UsageError(f"--ca: {ca}: cannot be read: {error.strerror or error}") from None
+    except ValueError as error:
+        raise UsageError(f"--{error}") from None
+
+
+def _credentials() -> dict[str, str]:
+    """Return the caller's credentials from the environment: a command line can be read by others on the machine."""
+    found = {}
+    if key := os.environ.get("TRICORN_API_KEY"):
+        found[os.environ.get("TRICORN_API_KEY_HEADER") or "x-api-key"] = key
+    if token := os.environ.get("TRICORN_TOKEN"):
+        found["authorization"] = f"Bearer {token}"
+    return found
 
 
 def _read_input(text: str, name: str, dtype: str) -> bytes:
@@ -143,10 +165,11 @@ def predict(
     port: Port = None,
     dns: Dns = None,
     tls: Tls = False,
+    ca: Ca = None,
     as_json: Json = False,
 ) -> None:
     """Send inputs to a model and show its best labels, which site answered and how long it took."""
-    with _client(domain, port, dns, tls) as client:
+    with _client(domain, port, dns, tls, ca) as client:
         signatures = client.signatures(model, rest=rest, site=site, timeout_s=timeout)
         if signature not in signatures:
             known = ", ".join(signatures) or "none"
@@ -216,17 +239,18 @@ def status(
     port: Port = None,
     dns: Dns = None,
     tls: Tls = False,
+    ca: Ca = None,
     as_json: Json = False,
 ) -> None:
     """Show every site of a deployment as the outside world sees it; exit code 1 when none serves."""
-    with _client(domain, port, dns, tls) as client:
+    with _client(domain, port, dns, tls, ca) as client:
         models = model or models_of_stack(domain, Path())
         if not models:
             raise UsageError(
                 f"--model: is required (got nothing, and no Pulumi.<stack>.yaml here has models and the domain "
                 f"{domain}); name a model, or set TRICORN_MODELS"
             )
-        states = inspect(client.resolver, client.port, models, tls)
+        states = inspect(client.resolver, client.port, models, client.rest)
     if as_json:
         sites = [{**vars(state), "models": [vars(each) for each in state.models]} for state in states]
         print(json.dumps({"domain": domain, "sites": sites}, indent=1))

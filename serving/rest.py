@@ -7,6 +7,7 @@ import http.client
 import json
 import socket
 import ssl
+from collections.abc import Mapping
 from typing import Any
 
 from serving.protocol import SITE_HEADER, status_path
@@ -36,11 +37,16 @@ class RestTransport:
     Args:
         authority: Name that servers are asked for, and that their certificates must be valid for.
         tls: Whether to speak TLS.
+        ca: PEM certificates to trust; the system's when None.
+        headers: Headers of every request, such as an API key.
     """
 
-    def __init__(self, authority: str, tls: bool) -> None:
+    def __init__(
+        self, authority: str, tls: bool, ca: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
         self._authority = authority
-        self._context = ssl.create_default_context() if tls else None
+        self._context = ssl.create_default_context(cadata=ca.decode() if ca else None) if tls else None
+        self._headers = dict(headers or {})
 
     def exchange(
         self, address: str, port: int, method: str, path: str, body: bytes | None, timeout_s: float
@@ -51,7 +57,7 @@ class RestTransport:
             RequestError: If nothing answers, or with a status of 400 or more.
         """
         connection = _Connection(address, port, self._authority, self._context, timeout_s)
-        headers = {"Host": self._authority, "Content-Type": "application/json"}
+        headers = {"Host": self._authority, "Content-Type": "application/json", **self._headers}
         try:
             connection.request(method, path, body=body, headers=headers)
             answer = connection.getresponse()

@@ -52,20 +52,19 @@ class SiteState:
     models: list[ModelState] = field(default_factory=list)
 
 
-def inspect(resolver: Resolver, port: int, models: list[str], tls: bool) -> list[SiteState]:
+def inspect(resolver: Resolver, port: int, models: list[str], transport: RestTransport) -> list[SiteState]:
     """Ask every site for the models' states.
 
     Args:
         resolver: Resolver of the public name.
         port: Public port.
         models: Names of the models to ask for.
-        tls: Whether the sites speak TLS.
+        transport: How the sites are asked.
 
     Raises:
         ResolutionError: If the sites cannot be found.
     """
     sites = resolver.sites()
-    transport = RestTransport(resolver.domain, tls)
     shares = _shares(resolver)
     with ThreadPoolExecutor(max_workers=len(sites)) as pool:
         return list(pool.map(lambda site: _ask(site, resolver, transport, port, models, shares), sites))
