@@ -54,7 +54,10 @@ def test_what_the_webhook_refuses_is_refused(change, message):
 
 @pytest.mark.parametrize(
     "change",
-    [{"isCA": True}, {"usages": ["client auth"]}, {"duration": "48h"}, {"issuerRef": {"name": "i", "kind": "ClusterIssuer"}}],
+    [
+        {"isCA": True}, {"usages": ["client auth"]}, {"duration": "48h"},
+        {"issuerRef": {"name": "i", "kind": "ClusterIssuer"}},
+    ],
 )  # fmt: skip
 def test_a_request_for_something_else_than_the_certificate_now_says_is_told_apart(change):
     key = signing.new_key({"algorithm": "ECDSA"})
