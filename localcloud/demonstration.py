@@ -25,6 +25,7 @@ from serving.client import PredictClient, PredictError, Prediction
 
 _READY_S = 240.0
 _SHOWN_LABELS = 3
+_NO_ROUTE = ("NOT_FOUND", "UNIMPLEMENTED")
 
 
 @dataclass(frozen=True)
@@ -89,16 +90,30 @@ def ask_every_site(client: PredictClient) -> list[Row]:
     rows = []
     for site in (None, *_sites()):
         for transport, rest in (("gRPC", False), ("REST", True)):
-            try:
-                found = _predict(client, site=site, rest=rest, timeout_s=_READY_S)
-            except PredictError as error:
-                raise LocalCloudError(f"site {site} does not answer over {transport}: {error}") from None
+            found = _insist(client, site, rest)
             pairs = list(zip(found.outputs["labels"][0], found.outputs["scores"][0], strict=True))[:_SHOWN_LABELS]
             labels = ", ".join(f"{label.decode()} {float(score):.0%}" for label, score in pairs)
             asked = site or public_endpoint()[0]
             rows.append(Row(asked, transport, found.site, labels, 1000 * found.latency_s))
     client.close()
     return rows
+
+
+def _insist(client: PredictClient, site: str | None, rest: bool) -> Prediction:
+    """Ask a site until it answers: a gateway may still know some of its routes only.
+
+    Raises:
+        LocalCloudError: If it does not in time.
+    """
+    deadline = time.monotonic() + _READY_S
+    while True:
+        try:
+            return _predict(client, site=site, rest=rest, timeout_s=max(1.0, deadline - time.monotonic()))
+        except PredictError as error:
+            if error.code not in _NO_ROUTE or time.monotonic() > deadline:
+                transport = "REST" if rest else "gRPC"
+                raise LocalCloudError(f"site {site} does not answer over {transport}: {error}") from None
+        time.sleep(0.5)
 
 
 def show(rows: list[Row]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,6 @@ from typing import Annotated, Any
 import typer
 
 from serving.client import PredictClient, PredictError, Prediction
-from serving.identity import Identity, identity
 from serving.pinning import PinError
 from serving.pinning import pin as pin_images
 from serving.registry import RegistryError, digest_of
@@ -32,7 +32,10 @@ Dns = Annotated[
 ]
 Tls = Annotated[bool, typer.Option("--tls", envvar="TRICORN_TLS", help="speak TLS")]
 Ca = Annotated[
-    Path | None, typer.Option(envvar="TRICORN_CA", help="certificates to trust (PEM); the machine's own if absent")
+    Path | None,
+    typer.Option(
+        "--ca", envvar="TRICORN_CA", help="file of certificates to trust, in place of the system's; means TLS"
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 
@@ -41,17 +44,28 @@ class UsageError(Exception):
     """The command line asks for something that cannot be; the text says what and why."""
 
 
-def _identity(tls: bool, ca: Path | None) -> Identity:
-    try:
-        return identity(tls, ca)
-    except ValueError as error:
-        raise UsageError(str(error)) from None
-
-
-def _client(domain: str, port: int | None, dns: str | None, caller: Identity) -> PredictClient:
+def _client(domain: str, port: int | None, dns: str | None, tls: bool, ca: Path | None) -> PredictClient:
     if not domain:
         raise UsageError("--domain: is required (got nothing); give the public name, or set TRICORN_DOMAIN")
-    return PredictClient(domain, port=port, dns=dns, identity=caller)
+    try:
+        credentials = _credentials()
+        if credentials and not tls and ca is None:
+            print("warning: credentials travel unencrypted; add --tls", file=sys.stderr)
+        return PredictClient(domain, port=port, dns=dns, tls=tls, ca=ca, headers=credentials)
+    except OSError as error:
+        raise UsageError(f"--ca: {ca}: cannot be read: {error.strerror or error}") from None
+    except ValueError as error:
+        raise UsageError(f"--{error}") from None
+
+
+def _credentials() -> dict[str, str]:
+    """Return the caller's credentials from the environment: a command line can be read by others on the machine."""
+    found = {}
+    if key := os.environ.get("TRICORN_API_KEY"):
+        found[os.environ.get("TRICORN_API_KEY_HEADER") or "x-api-key"] = key
+    if token := os.environ.get("TRICORN_TOKEN"):
+        found["authorization"] = f"Bearer {token}"
+    return found
 
 
 def _read_input(text: str, name: str, dtype: str) -> bytes:
@@ -161,7 +175,7 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Send inputs to a model and show its best labels, which site answered and how long it took."""
-    with _client(domain, port, dns, _identity(tls, ca)) as client:
+    with _client(domain, port, dns, tls, ca) as client:
         signatures = client.signatures(model, rest=rest, site=site, timeout_s=timeout)
         if signature not in signatures:
             known = ", ".join(signatures) or "none"
@@ -235,15 +249,14 @@ def status(
     as_json: Json = False,
 ) -> None:
     """Show every site of a deployment as the outside world sees it; exit code 1 when none serves."""
-    caller = _identity(tls, ca)
-    with _client(domain, port, dns, caller) as client:
+    with _client(domain, port, dns, tls, ca) as client:
         models = model or models_of_stack(domain, Path())
         if not models:
             raise UsageError(
                 f"--model: is required (got nothing, and no Pulumi.<stack>.yaml here has models and the domain "
                 f"{domain}); name a model, or set TRICORN_MODELS"
             )
-        states = inspect(client.resolver, client.port, models, caller)
+        states = inspect(client.resolver, client.port, models, client.rest)
     if as_json:
         sites = [{**vars(state), "models": [vars(each) for each in state.models]} for state in states]
         print(json.dumps({"domain": domain, "sites": sites}, indent=1))

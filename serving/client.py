@@ -15,10 +15,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-from serving.identity import Identity
 from serving.resolver import ResolutionError, Resolver
 from serving.rest import RestTransport
 from serving.transports import RETRIABLE, GrpcTransport, Request, RequestError, Signatures, Transport
@@ -28,7 +28,6 @@ __all__ = ["PredictClient", "PredictError", "Prediction", "ResolutionError", "Si
 PENALTY_S = 10.0
 """How long a failed address is asked only when nothing else is left."""
 DEADLINE_S = 30.0
-NOBODY = Identity()
 ATTEMPT_S = 10.0
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 2.0
@@ -72,11 +71,13 @@ class PredictClient:
         domain: The public name, such as serve.example.com; TRICORN_DOMAIN when None.
         port: Its port; when None TRICORN_PORT, else 443 with TLS and 80 without.
         dns: `host:port` of a DNS server; when None TRICORN_DNS, else the system's.
-        identity: Who asks, and whom it trusts; with TLS the certificate must be valid for the domain. Default nobody,
-            without TLS.
+        tls: Whether to speak TLS; the certificate must be valid for the domain.
+        ca: File with the PEM certificates to trust, in place of the system's; means TLS.
+        headers: Headers of every request, in lower case, such as {"x-api-key": "..."}.
 
     Raises:
-        ValueError: If there is no domain, or TRICORN_PORT is no port.
+        ValueError: If there is no domain, TRICORN_PORT is no port, or `ca` holds no certificate.
+        OSError: If `ca` cannot be read.
         ResolutionError: If `dns` is malformed.
     """
 
@@ -85,16 +86,21 @@ class PredictClient:
         domain: str | None = None,
         port: int | None = None,
         dns: str | None = None,
-        identity: Identity = NOBODY,
+        tls: bool = False,
+        ca: str | os.PathLike[str] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         name = domain or os.environ.get("TRICORN_DOMAIN", "")
         if not name:
             raise ValueError("domain: is required (got nothing); give the public name, or set TRICORN_DOMAIN")
         self._resolver = Resolver(name, dns or os.environ.get("TRICORN_DNS") or None)
-        self._port = _port(port, identity.tls)
+        trusted = None if ca is None else _certificates(ca)
+        tls = tls or trusted is not None
+        self._port = _port(port, tls)
+        self._rest = RestTransport(self._resolver.domain, tls, trusted, headers)
         self._transports: dict[bool, Transport] = {
-            False: GrpcTransport(self._resolver.domain, identity),
-            True: RestTransport(self._resolver.domain, identity),
+            False: GrpcTransport(self._resolver.domain, tls, trusted, headers),
+            True: self._rest,
         }
         self._penalties: dict[str, float] = {}
         self._lock = threading.Lock()
@@ -109,6 +115,11 @@ class PredictClient:
     def port(self) -> int:
         """The port of the name."""
         return self._port
+
+    @property
+    def rest(self) -> RestTransport:
+        """How the client sends one REST request to one address."""
+        return self._rest
 
     def __enter__(self) -> PredictClient:
         return self
@@ -254,6 +265,13 @@ class PredictClient:
     def _is_penalised(self, address: str) -> bool:
         with self._lock:
             return self._penalties.get(address, 0.0) > time.monotonic()
+
+
+def _certificates(file: str | os.PathLike[str]) -> bytes:
+    text = Path(file).read_bytes()
+    if b"-----BEGIN CERTIFICATE-----" not in text:
+        raise ValueError(f"ca: {os.fspath(file)} holds no PEM certificate; give the file of the authority to trust")
+    return text
 
 
 def _port(given: int | None, tls: bool) -> int:

@@ -7,9 +7,9 @@ import http.client
 import json
 import socket
 import ssl
+from collections.abc import Mapping
 from typing import Any
 
-from serving.identity import Identity
 from serving.protocol import SITE_HEADER, status_path
 from serving.transports import CONNECT_S, Answer, Request, RequestError, Signatures
 
@@ -36,13 +36,17 @@ class RestTransport:
 
     Args:
         authority: Name that servers are asked for, and that their certificates must be valid for.
-        identity: Who asks, and whom it trusts.
+        tls: Whether to speak TLS.
+        ca: PEM certificates to trust; the system's when None.
+        headers: Headers of every request, such as an API key.
     """
 
-    def __init__(self, authority: str, identity: Identity) -> None:
+    def __init__(
+        self, authority: str, tls: bool, ca: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
         self._authority = authority
-        self._headers = identity.headers
-        self._context = identity.context()
+        self._context = ssl.create_default_context(cadata=ca.decode() if ca else None) if tls else None
+        self._headers = dict(headers or {})
 
     def exchange(
         self, address: str, port: int, method: str, path: str, body: bytes | None, timeout_s: float

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from serving.identity import Identity
 from serving.protocol import AVAILABLE, health_path, status_path
 from serving.resolver import ResolutionError, Resolver, Site
 from serving.rest import RestTransport
@@ -53,20 +52,19 @@ class SiteState:
     models: list[ModelState] = field(default_factory=list)
 
 
-def inspect(resolver: Resolver, port: int, models: list[str], identity: Identity) -> list[SiteState]:
+def inspect(resolver: Resolver, port: int, models: list[str], transport: RestTransport) -> list[SiteState]:
     """Ask every site for the models' states.
 
     Args:
         resolver: Resolver of the public name.
         port: Public port.
         models: Names of the models to ask for.
-        identity: Who asks, and whom it trusts.
+        transport: How the sites are asked.
 
     Raises:
         ResolutionError: If the sites cannot be found.
     """
     sites = resolver.sites()
-    transport = RestTransport(resolver.domain, identity)
     shares = _shares(resolver)
     with ThreadPoolExecutor(max_workers=len(sites)) as pool:
         return list(pool.map(lambda site: _ask(site, resolver, transport, port, models, shares), sites))

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from serving.identity import Identity
 from serving.protocol import MODEL_HEADER, SITE_HEADER
 
 MAX_MESSAGE_BYTES = 64 << 20
@@ -75,12 +74,18 @@ class GrpcTransport:
 
     Args:
         authority: Name that servers are asked for, and that their certificates must be valid for.
-        identity: Who asks, and whom it trusts.
+        tls: Whether to speak TLS.
+        ca: PEM certificates to trust; those that gRPC ships when None.
+        headers: Headers of every request, in lower case, such as an API key.
     """
 
-    def __init__(self, authority: str, identity: Identity) -> None:
+    def __init__(
+        self, authority: str, tls: bool, ca: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
         self._authority = authority
-        self._identity = identity
+        self._tls = tls
+        self._ca = ca
+        self._metadata = tuple((headers or {}).items())
         self._channels: dict[tuple[str, int], Any] = {}
         self._lock = threading.Lock()
 
@@ -105,10 +110,9 @@ class GrpcTransport:
             channel = self._channels.get((address, port))
             if channel is None:
                 target = f"ipv4:{address}:{port}"
-                if self._identity.tls:
+                if self._tls:
                     options.append(("grpc.ssl_target_name_override", self._authority))
-                    trusted = grpc.ssl_channel_credentials(self._identity.authorities)
-                    channel = grpc.secure_channel(target, trusted, options=options)
+                    channel = grpc.secure_channel(target, grpc.ssl_channel_credentials(self._ca), options=options)
                 else:
                     channel = grpc.insecure_channel(target, options=options)
                 self._channels[(address, port)] = channel
@@ -129,7 +133,7 @@ class GrpcTransport:
         model = message.model_spec.name
         try:
             answer, call = getattr(stub, method).with_call(
-                message, timeout=timeout_s, metadata=((MODEL_HEADER, model), *self._identity.headers.items())
+                message, timeout=timeout_s, metadata=((MODEL_HEADER, model), *self._metadata)
             )
         except grpc.RpcError as error:
             code, details = error.code().name, (error.details() or "no details").strip()

@@ -130,6 +130,9 @@ class ClusterGateways:
             await self._place(gateway, key, backends)
         for key in self._envoys.keys() - wanted:
             self._envoys.pop(key).terminate()
+        if gateways:
+            # Last, so that what is reported as accepted is in force, and no change waits for a report.
+            await self._report_statuses()
 
     def _to_translate(self) -> list[Object]:
         """Return what the translator needs: Secrets and ConfigMaps only where something names them."""
@@ -154,6 +157,8 @@ class ClusterGateways:
                 _LOG.error("%s: the gateway keeps its last good configuration: %s", self._cluster.name, error)
                 return
             self._translated_from = text
+
+    async def _report_statuses(self) -> None:
         for each in self._objects.of("GatewayClass"):
             await self._report(each, {"conditions": [_condition("Accepted", True, "Accepted", each)]})
         for kind in _WITH_STATUS:

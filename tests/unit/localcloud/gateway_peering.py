@@ -4,12 +4,15 @@ import base64
 from dataclasses import dataclass
 
 from localcloud.certmanager import issuers, signing, specs
-from serving.routes import gateway_objects, model_routes
+from serving.gateway import GATEWAY_NAMESPACE, Peering, gateway_objects
+from serving.peers import PEER_PORT, peer_objects, trusted_authorities
+from serving.routes import model_routes
 from serving.settings import Ingress
 
 NAMESPACE = "serving"
-GATEWAY_API, ENVOY_API = "gateway.networking.k8s.io/v1", "gateway.envoyproxy.io/v1alpha1"
-PUBLIC_PORT, PEER_PORT = 18080, 18443
+DOMAIN = "example.test"
+PUBLIC_PORT = 18080
+__all__ = ["METHOD", "PEER_PORT", "PUBLIC_PORT"]
 METHOD = "/tensorflow.serving.PredictionService/Predict"
 
 
@@ -70,56 +73,27 @@ def secret(name, pair):
     }  # fmt: skip
 
 
-def config_map(name, text):
-    metadata = {"name": name, "namespace": NAMESPACE}
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"ca.crt": text}}
-
-
-def cluster_objects(site, peer, own, peer_authority):
-    """Return everything in a site's cluster; `own` is its peer certificate."""
-    found = gateway_objects(NAMESPACE, Ingress(port=PUBLIC_PORT))
-    reference = [{"group": "", "kind": "Secret", "name": "peer"}]
-    found["gateway"]["spec"]["listeners"].append(
-        {"name": "peers", "port": PEER_PORT, "protocol": "HTTPS", "tls": {"certificateRefs": reference}}
-    )
-    routes = model_routes("scenes", NAMESPACE, site.name, {1: 100}, default=True, request_timeout_ms=5000)
-    public, inward = (
-        model_routes("scenes", NAMESPACE, site.name, {1: 100}, default=True, request_timeout_ms=5000)["grpc-route"]
-        for _ in range(2)
-    )
-    public["spec"]["parentRefs"][0]["sectionName"] = "public"
-    public["spec"]["rules"][0]["backendRefs"].append(
-        {"group": "gateway.envoyproxy.io", "kind": "Backend", "name": f"peer-{peer.name}"}
-    )
-    # The header names who answered: only the gateway next to the server knows, so the peer's must win.
-    public["spec"]["rules"][0]["filters"] = []
-    inward["metadata"]["name"] = "scenes-peers"
-    inward["spec"]["parentRefs"][0]["sectionName"] = "peers"
-    policy = routes["traffic-policy"]
-    policy["spec"]["targetRefs"] = [
-        {"group": "gateway.networking.k8s.io", "kind": "GRPCRoute", "name": name} for name in ("scenes", "scenes-peers")
+def cluster_objects(site, peer, own, peer_authority, *, callers=None):
+    """Return everything in a site's cluster that its gateway looks at; `own` is its peer certificate."""
+    peering = Peering(domain=DOMAIN, sites=(peer.name,))
+    routes = model_routes(
+        "scenes", NAMESPACE, site.name, {1: 100}, default=True, request_timeout_ms=5000, callers=callers,
+        peers={peer.name: 50},
+    )  # fmt: skip
+    ports = [
+        {"name": "grpc", "port": 8500, "targetPort": 8500, "appProtocol": "kubernetes.io/h2c"},
+        {"name": "http", "port": 8501, "targetPort": 8501},
     ]
-    backend_tls = {
-        "sni": f"{peer.name}.peer.example.test",
-        "caCertificateRefs": [{"group": "", "kind": "ConfigMap", "name": f"peer-ca-{peer.name}"}],
-        "clientCertificateRef": {"group": "", "kind": "Secret", "name": "peer"},
-    }
-    backend = {"fallback": True, "endpoints": [{"ip": {"address": peer.public, "port": PEER_PORT}}], "tls": backend_tls}
-    gateway = {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "serving"}
-    validation = {
-        "mode": "RequireAndVerify", "caCertificateRefs": [{"group": "", "kind": "ConfigMap", "name": "peer-cas"}]
-    }  # fmt: skip
-    client = {"targetRefs": [{**gateway, "sectionName": "peers"}], "tls": {"clientValidation": validation}}
-    ports = [{"name": "grpc", "port": 8500, "targetPort": 8500, "appProtocol": "kubernetes.io/h2c"}]
-
-    def made(version, kind, name, spec):
-        return {"apiVersion": version, "kind": kind, "metadata": {"name": name, "namespace": NAMESPACE}, "spec": spec}
-
+    service = {"name": "scenes-v1", "namespace": NAMESPACE}
     return [
-        *found.values(), public, inward, policy,
-        made("v1", "Service", "scenes-v1", {"clusterIP": site.service, "ports": ports}),
-        made(ENVOY_API, "Backend", f"peer-{peer.name}", backend),
-        made(ENVOY_API, "ClientTrafficPolicy", "peers", client),
-        secret("peer", own), config_map("peer-cas", peer_authority), config_map(f"peer-ca-{peer.name}", peer_authority),
-        *({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in (NAMESPACE, "envoy-gateway-system")),
+        *gateway_objects(NAMESPACE, Ingress(port=PUBLIC_PORT), site=site.name, peering=peering).values(),
+        *routes.values(),
+        *peer_objects(NAMESPACE, DOMAIN, {peer.name: peer_authority}, {peer.name: [peer.public]}).values(),
+        trusted_authorities(NAMESPACE, peer_authority),
+        {"apiVersion": "v1", "kind": "Service", "metadata": service, "spec": {"clusterIP": site.service, "ports": ports}},
+        secret("peer", own),
+        *(
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+            for name in (NAMESPACE, GATEWAY_NAMESPACE)
+        ),
     ]  # fmt: skip

@@ -81,7 +81,7 @@ def ask(name, count=40, timeout=5.0):
         for _ in range(count):
             try:
                 answer, details = call.with_call(b"x", timeout=timeout, metadata=(("x-model", "scenes"),))
-                site = dict(details.initial_metadata()).get("x-served-by", answer.decode())
+                site = dict(details.initial_metadata())["x-served-by"]
                 assert site == answer.decode()
                 counts[site] += 1
             except grpc.RpcError as error:

@@ -13,7 +13,6 @@ from fake_sites import DOMAIN, LABELS
 from serving import client as client_module
 from serving import transports
 from serving.client import PredictClient, PredictError
-from serving.identity import Identity
 from serving.resolver import ResolutionError, Resolver
 
 INPUTS = {"image_bytes": [b"photo"]}
@@ -307,7 +306,7 @@ def test_domain_port_and_dns_server_come_from_the_environment(world, monkeypatch
 
 @pytest.mark.parametrize(("tls", "port"), [(False, 80), (True, 443)])
 def test_the_default_port_is_that_of_the_scheme(tls, port):
-    with PredictClient(DOMAIN, dns="127.0.0.1:53", identity=Identity(tls=tls)) as client:
+    with PredictClient(DOMAIN, dns="127.0.0.1:53", tls=tls) as client:
         assert client.port == port
 
 

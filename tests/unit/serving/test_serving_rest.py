@@ -6,7 +6,6 @@ import pytest
 from fake_sites import DOMAIN, LABELS, RestSite, free_port
 
 from serving.client import PredictClient, PredictError
-from serving.identity import Identity
 from serving.rest import RestTransport
 from serving.transports import Request, RequestError
 
@@ -83,7 +82,7 @@ def test_a_site_that_is_down_is_left_for_another_one(rest_world, client):
 
 
 def test_an_answer_of_something_else_is_an_error_and_no_traceback(rest_world, monkeypatch):
-    transport = RestTransport(DOMAIN, Identity())
+    transport = RestTransport(DOMAIN, tls=False)
     request = Request("scenes", "serving_default", None, INPUTS)
     for wrong in ([1], "x", None):
         monkeypatch.setattr(RestSite, "_document", lambda *_, answer=wrong: answer)
@@ -95,7 +94,7 @@ def test_an_answer_of_something_else_is_an_error_and_no_traceback(rest_world, mo
 
 
 def test_binary_outputs_and_single_outputs_are_understood(rest_world, monkeypatch):
-    transport = RestTransport(DOMAIN, Identity())
+    transport = RestTransport(DOMAIN, tls=False)
     request = Request("scenes", "serving_default", None, INPUTS)
     monkeypatch.setattr(RestSite, "_document", lambda *_: {"outputs": [{"b64": "AAE="}]})
     answer = transport.predict("127.0.0.21", rest_world.port, request, 5)
@@ -137,7 +136,7 @@ def test_over_tls_the_certificate_must_be_valid_for_the_public_name(tmp_path, mo
     context.load_cert_chain(file)
     site = RestSite("aws", "127.0.0.24", free_port("127.0.0.24"), context)
     try:
-        transport = RestTransport(DOMAIN, Identity(tls=True))
+        transport = RestTransport(DOMAIN, tls=True)
         if good:
             assert transport.signatures(site.address, site.port, "scenes", 5)
         else:
