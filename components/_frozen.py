@@ -89,7 +89,7 @@ def load_frozen(settings: Settings) -> Frozen:
 def _state() -> Mapping[str, Mapping[str, Any]]:
     """Outputs of every resource of this stack by URN, as the last update left them."""
     stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
-    answer = pulumi.runtime.invoke(_STATE_FUNCTION, {"name": stack}).value or {}
+    answer = pulumi.runtime.invoke(_STATE_FUNCTION, {"stackName": stack}).value or {}
     resources: Mapping[str, Mapping[str, Any]] = answer.get("outputs") or {}
     return resources
 
