@@ -170,8 +170,10 @@ class SitesRun:
         return found
 
     def state(self):
-        """Return the resources of the stack's state, by URN."""
-        deployment = json.loads(self.pulumi("stack", "export", "--stack", "local", expect=0).stdout)["deployment"]
+        """Return the resources of the stack's state by URN; decrypted, because each export encrypts anew."""
+        deployment = json.loads(self.pulumi("stack", "export", "--show-secrets", "--stack", "local", expect=0).stdout)[
+            "deployment"
+        ]
         return {each["urn"]: each for each in deployment.get("resources") or []}
 
     def outputs(self):
