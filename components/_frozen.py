@@ -67,7 +67,7 @@ def load_frozen(settings: Settings) -> Frozen:
         return Frozen({})
     resources = _state()
     names = owners(settings)
-    missing = [urn for urn in resources if _is_owned(urn, names) and not _excluded(urn)]
+    missing = sorted(urn for urn in resources if _is_owned(urn, names) and not _excluded(urn))
     if missing:
         raise pulumi.RunError(
             f"Pulumi.{pulumi.get_stack()}.yaml: tricorn:settings.frozen names {', '.join(settings.frozen)}, but the "
@@ -75,8 +75,8 @@ def load_frozen(settings: Settings) -> Frozen:
             f"would delete them. Run `python -m deploy up -s {pulumi.get_stack()}`, which tells it, in place of "
             "`pulumi up`; or remove frozen."
         )
-    outputs = next((found for urn, found in resources.items() if urn.split("::")[2] == _STACK_TYPE), {})
-    frozen = Frozen(outputs)
+    own = (each for each in resources.values() if each.get("type") == _STACK_TYPE)
+    frozen = Frozen(next(own, {}).get("outputs") or {})
     unknown = [name for name in settings.frozen if name in settings.sites and not frozen.of_site("addresses", name)]
     if unknown:
         raise pulumi.RunError(
@@ -87,9 +87,9 @@ def load_frozen(settings: Settings) -> Frozen:
 
 
 def _state() -> Mapping[str, Mapping[str, Any]]:
-    """Outputs of every resource of this stack by URN, as the last update left them."""
+    """Type and outputs of every resource of this stack by URN, as the last update left them."""
     stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
-    answer = pulumi.runtime.invoke(_STATE_FUNCTION, {"name": stack}).value or {}
+    answer = pulumi.runtime.invoke(_STATE_FUNCTION, {"stackName": stack}).value or {}
     resources: Mapping[str, Mapping[str, Any]] = answer.get("outputs") or {}
     return resources
 

@@ -52,6 +52,8 @@ create table if not exists images(
 create table if not exists quotas(
   cloud text not null, region text not null, code text not null, maximum real not null,
   primary key (cloud, region, code));
+create table if not exists durations(
+  type_glob text primary key, seconds real not null);
 create table if not exists capacity(
   cloud text not null, zone text not null, machine_type text not null, free integer not null,
   primary key (cloud, zone, machine_type));
@@ -302,6 +304,16 @@ class Store:
                 "insert into faults(cloud,operation,type_glob,kind,argument,remaining) values(?,?,?,?,?,?)",
                 (cloud, operation, type_glob, kind, argument, times),
             )
+
+    def set_duration(self, type_glob: str, seconds: float) -> None:
+        """Make the creation of matching types take at least so long."""
+        with self.connect() as db:
+            db.execute("insert or replace into durations values(?,?)", (type_glob, seconds))
+
+    def duration(self, type_: str) -> float:
+        """Return the fewest seconds that the creation of a resource takes; 0 unless the run says otherwise."""
+        rows = self._all("select max(seconds) as seconds from durations where ? glob type_glob", type_)
+        return float(rows[0]["seconds"] or 0.0)
 
     def take_fault(self, cloud: str, operation: str, type_: str) -> Fault | None:
         """Consume and return the next fault for this call, or None."""

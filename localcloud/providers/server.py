@@ -178,7 +178,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     @_answered
     def Create(self, request: Any, context: grpc.ServicerContext) -> Any:
         """Make a resource; in a preview say what it would look like."""
-        call, inputs = self._call(request), to_plain(request.properties)
+        call, inputs, started = self._call(request), to_plain(request.properties), time.monotonic()
         if request.preview:
             known = {**self.vendor.common(call, inputs), **_visible(inputs)}
             outputs = {**dict.fromkeys(self._schema(call.type)["outputs"], UNKNOWN), **known}
@@ -193,6 +193,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         self._store.put_resource(row)
         self._store.event(call.cloud, "create", call.type, id_, call.name)
         row = self._settle(call, kind, row, fault)
+        # The row is there and usable by now; what is simulated is that the vendor's API says so only later.
+        self._cancelled.wait(max(0.0, started + self._store.duration(call.type) - time.monotonic()))
         return provider_pb2.CreateResponse(id=id_, properties=self._shaped(call.type, row.outputs))
 
     @_answered

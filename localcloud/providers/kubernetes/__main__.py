@@ -12,9 +12,10 @@ from concurrent import futures
 
 import grpc
 
-from localcloud.paths import RUN_DIRECTORY_VARIABLE
+from localcloud.paths import RUN_DIRECTORY_VARIABLE, RunPaths
 from localcloud.providers.kubernetes.protocol import provider_pb2_grpc
 from localcloud.providers.kubernetes.server import KubernetesProvider
+from localcloud.store import Store
 
 _WORKERS = 64
 _LARGEST_MESSAGE = 400 << 20
@@ -56,7 +57,9 @@ def main(arguments: list[str]) -> int:
     ]
     server = grpc.server(futures.ThreadPoolExecutor(_WORKERS), options=options)
     version = importlib.metadata.version("pulumi-kubernetes")
-    provider_pb2_grpc.add_ResourceProviderServicer_to_server(KubernetesProvider(version, engine), server)
+    database = RunPaths.current().database
+    provider = KubernetesProvider(version, engine, *([Store(database).duration] if database.exists() else []))
+    provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     print(port, flush=True)

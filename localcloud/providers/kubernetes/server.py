@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
+import time
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TypeVar
 
@@ -29,6 +30,8 @@ from localcloud.providers.kubernetes.values import Properties, from_struct, reda
 
 _T = TypeVar("_T")
 _DEFAULT_NAMESPACE = "default"
+LOAD_BALANCER = "kubernetes:core/v1:Service:LoadBalancer"
+"""What a run calls a Service of type LoadBalancer when it says how long its creation takes."""
 _DETAILS = "grpc-status-details-bin"
 _LOG_TIMEOUT_S = 5.0
 _Changes = provider_pb2.DiffResponse
@@ -68,8 +71,10 @@ class KubernetesProvider(provider_pb2_grpc.ResourceProviderServicer):
         engine: Address of the engine, which is told what is waited for; empty for none.
     """
 
-    def __init__(self, version: str, engine: str = "") -> None:
+    def __init__(self, version: str, engine: str = "", duration: Callable[[str], float] = lambda type_: 0.0) -> None:
+        """Make a provider; `duration` says how many seconds the creation of a type takes at least."""
         self._version = version
+        self._duration = duration
         self._engine = _engine(engine)
         self._configuration = Configuration()
         self._api: Api | None = None
@@ -171,7 +176,10 @@ class KubernetesProvider(provider_pb2_grpc.ResourceProviderServicer):
                 return provider_pb2.CreateResponse(properties=request.properties)
             if request.preview:
                 return provider_pb2.CreateResponse(properties=to_struct(resources.preview_create(inputs)))
+            started = time.monotonic()
             id_, outputs = resources.create(inputs, self._request(request))
+            if (reveal(inputs).get("spec") or {}).get("type") == "LoadBalancer":
+                self._cancelled.wait(max(0.0, started + self._duration(LOAD_BALANCER) - time.monotonic()))
             return provider_pb2.CreateResponse(id=id_, properties=to_struct(outputs))
 
         return self._answer(context, request, inputs, inputs, create)

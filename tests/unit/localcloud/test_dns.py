@@ -10,7 +10,7 @@ from localcloud.context import CloudContext
 from localcloud.dns.authority import DnsAuthority, choose
 from localcloud.dns.health import HealthMonitor, probe
 from localcloud.dns.server import serve
-from localcloud.dns.zones import Answer, HealthCheck, RecordSet, cloud_dns, route53
+from localcloud.dns.zones import Answer, Calculated, HealthCheck, RecordSet, cloud_dns, route53
 from localcloud.internet import Resolver
 from localcloud.paths import RunPaths
 from localcloud.store import Resource, Store
@@ -203,3 +203,60 @@ def test_service_records_name_every_site(store, tmp_path):
     reply = asyncio.run(authority.respond(DNSRecord.question("_predict._tcp." + NAME, "SRV")))
     found = {(str(rr.rdata.target), rr.rdata.weight, rr.rdata.port) for rr in reply.rr}
     assert found == {("a." + NAME, 40, 8080), ("b." + NAME, 60, 8080)}
+
+
+def test_a_check_over_others_is_healthy_while_enough_of_them_are(store):
+    def put(id_, inputs):
+        store.put_resource(Resource("aws", "aws:route53/healthCheck:HealthCheck", id_, "urn", "active", inputs, {}))
+
+    put("over", {"type": "CALCULATED", "childHealthchecks": ["hc-a", "hc-b"], "childHealthThreshold": 1})
+    zones = route53(store)
+    assert "over" not in zones.checks
+    assert zones.calculated["over"] == Calculated(("hc-a", "hc-b"), 1)
+    record = weighted(Answer(("a1", "a2"), 1, "over"), Answer(("b",), 1))
+    for down, expected in (((), {"a1", "b"}), (("hc-a",), {"a1", "b"}), (("hc-a", "hc-b"), {"b"})):
+        monitor = UnhealthyChildren(*down)
+        monitor.calculated = zones.calculated
+        generator = random.Random(1)
+        assert {choose(record, monitor, generator)[0] for _ in range(50)} == expected
+
+
+class UnhealthyChildren(HealthMonitor):
+    def __init__(self, *keys):
+        super().__init__()
+        self.keys = keys
+
+    def healthy(self, key):
+        return key not in self.keys and super().healthy(key)
+
+
+def test_cloud_dns_leaves_out_the_addresses_that_are_down_and_answers_with_all_when_none_is_up():
+    record = weighted(Answer(("a1", "a2"), 1, checks=("k1", "k2")))
+    generator = random.Random(1)
+    assert choose(record, Unhealthy(), generator) == ("a1", "a2")
+    assert choose(record, Unhealthy("k1"), generator) == ("a2",)
+    assert choose(record, Unhealthy("k1", "k2"), generator) == ("a1", "a2")
+
+
+def test_cloud_dns_probes_every_address_of_a_target(store):
+    store.put_resource(
+        Resource("gcp", "gcp:dns/recordSet:RecordSet", "rs2", "urn", "active", {
+            "managedZone": "z", "name": f"two.{NAME}", "type": "A", "ttl": 5,
+            "routingPolicy": {"healthCheck": "projects/p/hc", "wrrs": [
+                {"weight": 1, "healthCheckedTargets": {"externalEndpoints": ["203.0.113.17", "203.0.113.18"]}}]},
+        }, {})
+    )  # fmt: skip
+    (answer,) = cloud_dns(store).records[(f"two.{NAME}", "A")].answers
+    assert [cloud_dns(store).checks[key].address for key in answer.checks] == ["203.0.113.17", "203.0.113.18"]
+
+
+def test_a_zone_says_who_its_name_servers_are(store, tmp_path):
+    servers = ["ns-1.awsdns.com", "ns-a1.googledomains.com"]
+    store.put_resource(
+        Resource("aws", "aws:route53/record:Record", "r-ns", "urn", "active", {
+            "zoneId": "Z1", "name": NAME[:-1], "type": "NS", "ttl": 3600, "records": servers}, {})
+    )  # fmt: skip
+    authority = DnsAuthority(CloudContext("aws", RunPaths(tmp_path), store))
+    authority._zones = route53(store)
+    reply = asyncio.run(authority.respond(DNSRecord.question(NAME, "NS")))
+    assert sorted(str(each.rdata) for each in reply.rr) == [f"{each}." for each in servers]
