@@ -17,11 +17,19 @@ ROLE = "arn:aws:iam::123456789012:role/admins"
 VALID = {
     "EksNetwork": {"zones": ["us-east-1a", "us-east-1b"]},
     "EksCluster": {"region": "us-east-1", "kubernetes_version": "1.36", "subnet_ids": ["s"]},
-    "EksNodePool": {"cluster_name": "c", "node_role_arn": "r", "subnet_ids": ["s"], "min_nodes": 1, "max_nodes": 2},
+    "EksNodePool": {
+        "cluster_name": "c",
+        "node_role_arn": "r",
+        "subnet_ids": ["s"],
+        "security_group_id": "g",
+        "min_nodes": 1,
+        "max_nodes": 2,
+    },
     "EksGpuPool": {
         "cluster_name": "c",
         "node_role_arn": "r",
         "subnet_ids": ["s"],
+        "security_group_id": "g",
         "pool": "l4",
         "gpu_class": "L4-class",
         "max_nodes": 2,

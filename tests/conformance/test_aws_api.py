@@ -11,7 +11,8 @@ from components._endpoint import EndpointRecords, SiteTarget
 from components._hardening import Hardening
 from tests.components import recording
 from tests.components.clusters import CLOUDS, declare_all_of
-from tests.conformance.aws_api import APIS, COVERAGE, problems, uncompared_patterns
+from tests.conformance.aws_api import COVERAGE, problems, uncompared_patterns
+from tests.conformance.aws_api_calls import APIS
 from tests.conformance.test_sdk_inputs import _modules
 from tests.conformance.test_structure import sources
 
