@@ -18,7 +18,7 @@ AGENTS = {
     "models": "gs-project-accounts",
 }
 """Use of a key to the domain of the service agent that encrypts with it: `service-<project number>@<domain>`."""
-IDENTITIES = ("container", "artifactregistry", "storage")
+IDENTITIES = ("artifactregistry", "container", "storage")
 """Services whose agent must be asked for; the one of Compute Engine comes with the service."""
 
 

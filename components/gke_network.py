@@ -43,9 +43,9 @@ class GkeNetworkArgs:
 class GkeNetwork(pulumi.ComponentResource):
     """A VPC with one subnetwork, ranges for pods (10.64.0.0/14) and services (10.68.0.0/20), and a NAT gateway.
 
-    Nodes need no public address. What comes in is refused and logged unless another rule lets it in: GKE makes those
-    for its nodes and load balancers, `GkeFirewall` those for health checks. Needs the roles
-    `roles/compute.networkAdmin` and `roles/compute.securityAdmin`.
+    Nodes need no public address. What comes in is refused unless another rule lets it in: GKE makes those for its nodes
+    and load balancers, `GkeFirewall` those for health checks. Needs the roles `roles/compute.networkAdmin` and
+    `roles/compute.securityAdmin`.
     """
 
     network_id: pulumi.Output[str]
@@ -84,7 +84,9 @@ class GkeNetwork(pulumi.ComponentResource):
             priority=DENY_PRIORITY,
             source_ranges=["0.0.0.0/0"],
             denies=[gcp.compute.FirewallDenyArgs(protocol="all")],
-            log_config=gcp.compute.FirewallLogConfigArgs(metadata="INCLUDE_ALL_METADATA"),
+            log_config=(
+                None if hard.flow_logs is False else gcp.compute.FirewallLogConfigArgs(metadata="INCLUDE_ALL_METADATA")
+            ),
             opts=child,
         )
         router = gcp.compute.Router(

@@ -153,7 +153,7 @@ REPLACES: Mapping[str, tuple[str, ...]] = {
         "queuedProvisioning", "nodeConfig.machineType", "nodeConfig.guestAccelerators", "nodeConfig.spot",
         "nodeConfig.preemptible", "nodeConfig.serviceAccount", "nodeConfig.oauthScopes", "nodeConfig.diskSizeGb",
         "nodeConfig.diskType", "nodeConfig.shieldedInstanceConfig", "nodeConfig.metadata",
-        "nodeConfig.reservationAffinity", "nodeConfig.bootDiskKmsKey", "nodeConfig.flexStart",
+        "nodeConfig.reservationAffinity", "nodeConfig.bootDiskKmsKey", "nodeConfig.flexStart", "nodeConfig.gvnic",
     ),
     "gcp:dns/managedZone:ManagedZone": ("name", "project", "dnsName", "visibility"),
     "gcp:dns/recordSet:RecordSet": ("name", "managedZone", "project"),

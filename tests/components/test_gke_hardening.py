@@ -130,6 +130,7 @@ def test_the_network_logs_and_refuses_what_nobody_let_in(production):
     deny, probes = production.all("gcp:compute/firewall:Firewall")
     assert (deny.inputs["denies"], deny.inputs["sourceRanges"]) == ([{"protocol": "all"}], ["0.0.0.0/0"])
     assert "allows" not in deny.inputs
+    assert deny.inputs["logConfig"] == {"metadata": "INCLUDE_ALL_METADATA"}
     assert probes.inputs["targetServiceAccounts"]
     assert "0.0.0.0/0" not in probes.inputs["sourceRanges"]
     subnetwork = production.one("gcp:compute/subnetwork:Subnetwork").inputs
@@ -142,6 +143,7 @@ def test_flow_logs_and_the_private_way_can_be_left_out(run):
     recording = site(run, hardening=Hardening(flow_logs=False, private_links=False))
     subnetwork = recording.one("gcp:compute/subnetwork:Subnetwork").inputs
     assert "logConfig" not in subnetwork
+    assert all("logConfig" not in row.inputs for row in recording.all("gcp:compute/firewall:Firewall"))
     assert subnetwork["privateIpGoogleAccess"] is False
     # Image streaming needs the private way.
     assert all(row.inputs["nodeConfig"]["gcfsConfig"] == {"enabled": False} for row in recording.all(POOL))

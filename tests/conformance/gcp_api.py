@@ -219,7 +219,13 @@ def _value(document: str, where: str, schema: JsonDict, value: Any, path: str) -
         return
     if wrong_bool or not isinstance(value, _KINDS[kind]):
         yield f"{path}: must be {kind}, got {value!r}"
-    elif kind == "array":
+        return
+    yield from _contents(document, where, schema, value, path)
+
+
+def _contents(document: str, where: str, schema: JsonDict, value: Any, path: str) -> Iterator[str]:
+    kind = schema["type"]
+    if kind == "array":
         inner, inside = _resolved(document, schema["items"], where)
         for index, each in enumerate(value):
             yield from _value(document, inside, inner, each, f"{path}[{index}]")

@@ -18,6 +18,7 @@ from tests.components.clusters import CLOUDS, declare_all_of
 from tests.conformance import gcp_api
 from tests.conformance.test_sdk_inputs import SDKS, _modules
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*has been deprecated in favor of:DeprecationWarning")
 COMPONENTS = Path(__file__).resolve().parents[2] / "components"
 CLUSTER, POOL = "gcp:container/cluster:Cluster", "gcp:container/nodePool:NodePool"
 BUCKET, REPOSITORY = "gcp:storage/bucket:Bucket", "gcp:artifactregistry/repository:Repository"

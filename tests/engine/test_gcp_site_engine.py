@@ -107,6 +107,5 @@ def test_two_sites_share_a_project_and_one_may_go(project):
     project.config(two="false")
     project.up()
     assert {each.region for each in project.store.clusters("gcp")} == {"us-central1"}
+    # What both declare of the project, such as its services, is still there for the one that stays.
     project.run("refresh", "--yes", "--skip-preview", "--expect-no-changes", expect=0)
-    project.config(public="true")
-    project.up()

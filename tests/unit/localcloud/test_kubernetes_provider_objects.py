@@ -5,6 +5,8 @@ import json
 
 import pytest
 
+from localcloud.certificates import authority_file, ensure_certificate_authority
+from localcloud.paths import RUN_DIRECTORY_VARIABLE, RunPaths
 from localcloud.providers.kubernetes import configuration, objects, pods, releases
 from localcloud.providers.kubernetes.addons import AddOnError, definitions
 from localcloud.providers.kubernetes.kubeconfig import Credentials, KubeconfigError, load
@@ -65,6 +67,17 @@ def test_a_kubeconfig_gives_server_authority_namespace_and_token(tmp_path):
 def test_an_unusable_kubeconfig_is_refused_with_the_reason(text, complaint):
     with pytest.raises(KubeconfigError, match=complaint):
         load(text)
+
+
+def test_a_certificate_that_all_trust_is_one_of_the_runs_authority(tmp_path, monkeypatch):
+    monkeypatch.setenv(RUN_DIRECTORY_VARIABLE, str(tmp_path))
+    everywhere = json.loads(kubeconfig())
+    del everywhere["clusters"][0]["cluster"]["certificate-authority-data"]
+    with pytest.raises(KubeconfigError, match="no local run is there to trust"):
+        load(json.dumps(everywhere))
+    ensure_certificate_authority(RunPaths.current())
+    assert load(json.dumps(everywhere)).ca == authority_file(RunPaths.current()).read_text()
+    assert load(kubeconfig()).ca == "PEM"
 
 
 def plugin(tmp_path, answer):
