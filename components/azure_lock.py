@@ -31,6 +31,8 @@ class AzureLock(pulumi.ComponentResource):
     def __init__(self, name: str, args: AzureLockArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__(token(AzureLock), name, {}, opts)
         a = coerce(AzureLockArgs, args)
+        # Children do not inherit it, and only they are deleted by Azure.
+        after = opts.depends_on if opts is not None else None
         for what, scope in a.scopes.items():
             azure_native.authorization.ManagementLockByScope(
                 f"{name}-{what}",
@@ -38,6 +40,6 @@ class AzureLock(pulumi.ComponentResource):
                 lock_name="tricorn",
                 level="CanNotDelete",
                 notes=NOTES,
-                opts=pulumi.ResourceOptions(parent=self),
+                opts=pulumi.ResourceOptions(parent=self, depends_on=after),
             )
         self.register_outputs({})
