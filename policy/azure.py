@@ -24,6 +24,7 @@ from policy.check import (
 
 CLUSTER = "azure-native:containerservice:ManagedCluster"
 AGENT_POOL = "azure-native:containerservice:AgentPool"
+_ACCOUNT, _BLOB = "azure-native:storage:StorageAccount", "azure-native:storage:Blob"
 _DIAGNOSTICS = "azure-native:monitor:DiagnosticSetting"
 _GPU_SIZE = re.compile(r"^standard_n[cdv]", re.IGNORECASE)
 """Families with NVIDIA GPUs; NP has FPGAs."""
@@ -114,6 +115,14 @@ def _audited(resources: Sequence[Resource], production: bool) -> Iterator[Findin
 def _audit_log(log: Any) -> bool:
     named = at(log, "category") in _AUDIT or at(log, "categoryGroup") in _AUDIT_GROUPS
     return log is UNKNOWN or (named and (true(at(log, "enabled")) or at(log, "enabled") is UNKNOWN))
+
+
+def _shared_keys(resources: Sequence[Resource], production: bool) -> Iterator[Finding]:
+    """Pulumi uploads blobs with the account's key and has no other way (pulumi/pulumi-azure-native#2015)."""
+    uploads = [each for each in resources if each.type == _BLOB]
+    for account in (each for each in resources if each.type == _ACCOUNT):
+        if not any(refers(each, "accountName", account, "accountName", "name") for each in uploads):
+            yield from expect(account, "allowSharedKeyAccess", "must be false", equals(False), "use Azure roles")
 
 
 CHECKS = (
@@ -207,12 +216,11 @@ CHECKS = (
     ),
     Check(
         "azure-storage-account",
-        "A storage account has no public data, no shared key, and in production an allow list of networks.",
-        "CKV_AZURE_59, CKV_AZURE_190, CKV_AZURE_35, CKV_AZURE_44, CKV2_AZURE_40",
-        ("azure-native:storage:StorageAccount",),
+        "A storage account has no public data, and in production an allow list of networks.",
+        "CKV_AZURE_59, CKV_AZURE_190, CKV_AZURE_35, CKV_AZURE_44",
+        (_ACCOUNT,),
         (
             Rule("allowBlobPublicAccess", "must be false", equals(False), "turn it off"),
-            Rule("allowSharedKeyAccess", "must be false", equals(False), "use Azure roles"),
             Rule("minimumTlsVersion", "must be TLS1_2 or later", equals("TLS1_2", "TLS1_3"), "set it"),
             Rule(
                 "networkRuleSet.defaultAction",
@@ -230,5 +238,11 @@ STACK_CHECKS = (
         "An AKS cluster keeps its audit log, and its pods have identities of their own.",
         "CKV_AZURE_4",
         _audited,
+    ),
+    StackCheck(
+        "azure-storage-keys",
+        "A storage account has no shared key, unless this stack uploads blobs to it, which Pulumi does with the key.",
+        "CKV2_AZURE_40",
+        _shared_keys,
     ),
 )

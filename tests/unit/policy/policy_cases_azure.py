@@ -78,12 +78,11 @@ CASES = (
     Case(
         "azure-storage-account", "azure-native:storage:StorageAccount",
         {
-            "allowBlobPublicAccess": False, "allowSharedKeyAccess": False, "minimumTlsVersion": "TLS1_2",
+            "allowBlobPublicAccess": False, "minimumTlsVersion": "TLS1_2",
             "networkRuleSet": {"defaultAction": "Deny"},
         },
         (
             Bad("allowBlobPublicAccess", True),
-            Bad("allowSharedKeyAccess", REMOVED),
             Bad("minimumTlsVersion", "TLS1_0"),
             Bad("networkRuleSet.defaultAction", "Allow", production=True),
             Bad("networkRuleSet", REMOVED, "networkRuleSet.defaultAction", production=True),

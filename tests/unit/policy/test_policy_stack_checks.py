@@ -167,6 +167,21 @@ def test_an_aks_cluster_without_workload_identity_is_found(path):
     assert [each.path.partition(".")[0] for each in BY_NAME["azure-aks-audit"].findings([bare, setting])] == [path]
 
 
+@pytest.mark.parametrize("name", ["models1", UNKNOWN], ids=["known", "unknown"])
+def test_only_an_account_that_the_stack_uploads_to_keeps_its_shared_key(name):
+    check = BY_NAME["azure-storage-keys"]
+
+    def account(**props: Any) -> Resource:
+        return made("azure-native:storage:StorageAccount", "models", {"accountName": name, **props})
+
+    blob = made("azure-native:storage:Blob", "bundle", {"accountName": name}, accountName=account().urn)
+    other = made("azure-native:storage:Blob", "other", {"accountName": "other1"})
+    assert check.findings([account(allowSharedKeyAccess=False)]) == []
+    assert check.findings([account(allowSharedKeyAccess=True), blob]) == []
+    for kept in ({}, {"allowSharedKeyAccess": True}):
+        assert lines(check.findings([account(**kept), other])) == ["models:allowSharedKeyAccess"]
+
+
 SECURE = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 POD = {
     "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
