@@ -294,7 +294,7 @@ def test_known_charts_are_accepted_by_name_and_address():
 def test_an_unknown_chart_or_version_is_refused_with_what_there_is():
     _, failures = releases.check("r", b"", URN, {}, {"chart": "redis"}, "default")
     assert failures == [
-        ("chart", "the local clouds know no chart 'redis'; they know: gateway-helm, nvidia-device-plugin")
+        ("chart", "the local clouds know no chart 'redis'; they know: cert-manager, gateway-helm, nvidia-device-plugin")
     ]
     _, failures = releases.check("r", b"", URN, {}, {"chart": "gateway-helm", "version": "1.2.3"}, "default")
     assert failures[0] == ("version", "the local clouds have gateway-helm 1.9.0, not 1.2.3")
