@@ -283,6 +283,8 @@ def _printable(text: str) -> str:
 
 def main() -> int:
     """Run a command; what a person can mend is one line and exit code 1, a wrong command line is exit code 2."""
+    # gRPC's own lines about failed handshakes would hide ours.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
         code = app(standalone_mode=False)
     except (PinError, PredictError, RegistryError, ResolutionError, UsageError) as error:

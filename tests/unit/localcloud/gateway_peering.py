@@ -84,13 +84,13 @@ def cluster_objects(site, peer, own, peer_authority, *, callers=None):
         {"name": "grpc", "port": 8500, "targetPort": 8500, "appProtocol": "kubernetes.io/h2c"},
         {"name": "http", "port": 8501, "targetPort": 8501},
     ]
-    service = {"name": "scenes-v1", "namespace": NAMESPACE}
+    service, spec = {"name": "scenes-v1", "namespace": NAMESPACE}, {"clusterIP": site.service, "ports": ports}
     return [
         *gateway_objects(NAMESPACE, Ingress(port=PUBLIC_PORT), site=site.name, peering=peering).values(),
         *routes.values(),
         *peer_objects(NAMESPACE, DOMAIN, {peer.name: peer_authority}, {peer.name: [peer.public]}).values(),
         trusted_authorities(NAMESPACE, peer_authority),
-        {"apiVersion": "v1", "kind": "Service", "metadata": service, "spec": {"clusterIP": site.service, "ports": ports}},
+        {"apiVersion": "v1", "kind": "Service", "metadata": service, "spec": spec},
         secret("peer", own),
         *(
             {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}

@@ -161,6 +161,8 @@ def test_when_no_site_has_a_server_requests_fail_fast_and_do_not_bounce(world):
     started = time.monotonic()
     assert ask("aws", 20, timeout=5.0) == {"UNAVAILABLE": 20}
     assert (time.monotonic() - started) / 20 < 1.0
+    assert world.envoys["gcp"].requests(PEER_PORT) > 0
+    assert world.envoys["aws"].requests(PEER_PORT) == 0
 
 
 def test_a_new_certificate_is_used_without_a_restart_or_a_lost_request(world):
