@@ -116,7 +116,7 @@ class AwsDnsZone(pulumi.ComponentResource):
         kind = "TCP" if r.health_path is None else "HTTPS_STR_MATCH" if r.tls else "HTTP_STR_MATCH"
 
         def probe(child: str, address: pulumi.Input[str]) -> pulumi.Output[str]:
-            return aws.route53.HealthCheck(
+            made: pulumi.Output[str] = aws.route53.HealthCheck(
                 child,
                 type=kind,
                 ip_address=address,
@@ -129,13 +129,14 @@ class AwsDnsZone(pulumi.ComponentResource):
                 tags={**own, "Name": f"{r.domain} {site}"},
                 opts=pulumi.ResourceOptions(parent=self),
             ).id
+            return made
 
         if len(target.addresses) == 1:
             return probe(name, target.addresses[0])
         probes = [
             probe(f"{name}-address-{position}", address) for position, address in enumerate(target.addresses, start=1)
         ]
-        return aws.route53.HealthCheck(
+        over: pulumi.Output[str] = aws.route53.HealthCheck(
             name,
             type="CALCULATED",
             child_healthchecks=probes,
@@ -143,3 +144,4 @@ class AwsDnsZone(pulumi.ComponentResource):
             tags={**own, "Name": f"{r.domain} {site}"},
             opts=pulumi.ResourceOptions(parent=self),
         ).id
+        return over

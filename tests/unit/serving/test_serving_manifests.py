@@ -393,3 +393,11 @@ def test_every_object_is_json_and_has_its_namespace():
     for each in model_server_objects(spec(replicas=Replicas(min=1, max=2))).values():
         assert each["metadata"]["namespace"] == "serving"
         assert json.loads(json.dumps(each)) == each
+
+
+def test_a_file_server_is_known_by_its_address_and_needs_no_credential():
+    store = StoreLocation(kind="http", bucket="https://files.example.com/models/", region="")
+    (puller,) = pod(store=store)["spec"]["initContainers"]
+    found = variables(puller)
+    assert found["RCLONE_CONFIG_STORE_TYPE"] == "http"
+    assert found["RCLONE_CONFIG_STORE_URL"] == "https://files.example.com/models/"

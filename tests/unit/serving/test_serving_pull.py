@@ -243,3 +243,12 @@ def test_the_script_is_in_the_config_map_that_pods_mount():
     objects = namespace_objects("serving", "models", {})
     assert objects["puller"]["data"] == {PULL_SCRIPT: pull_script()}
     assert pull_script().startswith("#!/bin/sh\n")
+
+
+def test_a_file_servers_remote_is_the_folder_itself(pull: Pull):
+    assert pull.run(RCLONE_CONFIG_STORE_TYPE="http").returncode == 0
+    assert " store:bundles/scenes/x.tar " in pull.log.read_text()
+    shutil.rmtree(pull.models)
+    pull.log.unlink()
+    assert pull.run(RCLONE_CONFIG_STORE_TYPE="s3").returncode == 0
+    assert " store:bucket/bundles/scenes/x.tar " in pull.log.read_text()

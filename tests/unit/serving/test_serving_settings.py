@@ -266,3 +266,22 @@ def test_a_stack_with_mistakes_gets_one_line_each_with_the_whole_path(stack):
     first, *lines = str(caught.value).splitlines()
     assert first == "Pulumi.dev.yaml is not valid:"
     assert [line.split(":")[1] for line in lines] == ["settings.dns.ttl", "settings.domain"]
+
+
+@pytest.mark.parametrize(
+    ("names", "line"),
+    [
+        (("iowa", "iowa-2"), "sites.iowa-2: must not begin with iowa-, as everything of iowa does (got 'iowa-2')"),
+        (("endpoint",), "sites.endpoint: the name is taken by other resources (got 'endpoint')"),
+        (("ci-east",), "sites.ci-east: must not begin with ci-, as everything of ci does (got 'ci-east')"),
+    ],
+)
+def test_the_resources_of_a_site_can_be_told_from_all_others_by_its_name(names, line):
+    site = {"cloud": "gcp", "project": "example-ml", "region": "us-central1", "weight": 1}
+    lines = problems({"domain": "serve.example.com", "sites": dict.fromkeys(names, site)})
+    assert list(lines) == [f"{line}; choose another name"]
+
+
+def test_names_that_only_share_letters_are_fine():
+    site = {"cloud": "gcp", "project": "example-ml", "region": "us-central1", "weight": 1}
+    parse_settings({"domain": "serve.example.com", "sites": {"iowa": site, "iowa2": site, "endpoints": site}})
