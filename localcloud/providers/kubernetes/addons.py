@@ -101,8 +101,6 @@ def _install_definitions(api: Api, wanted: list[Definition]) -> None:
             time.sleep(_POLL_S)
 
 
-def _install_nothing(api: Api) -> None:
-    """Nothing is needed: the local cloud does itself what the add-on is for."""
 def _install_gateway(api: Api, values: Mapping[str, Any]) -> None:
     _install_definitions(api, definitions(toolchain.gateway_crds()))
 
@@ -115,7 +113,7 @@ def _install_cert_manager(api: Api, values: Mapping[str, Any]) -> None:
 
 
 def _install_nothing(api: Api, values: Mapping[str, Any]) -> None:
-    """Nothing is needed: the node that offers the simulated GPUs is the add-on."""
+    """Nothing is needed: the local cloud does itself what the add-on is for."""
 
 
 ADD_ONS = {
