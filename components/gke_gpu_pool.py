@@ -8,7 +8,8 @@ import pulumi_gcp as gcp
 
 from components._base import coerce, reject, token
 from components._gke_nodes import node_config, private_nodes, repaired
-from components._gpu_catalog import CATALOG, GpuMachine, candidates, refusal
+from components._gpu_catalog import CATALOG, candidates, refusal
+from components._gpu_machine import GpuMachine
 from components._limits import Problems, pool_problems, scalable_problems
 
 DISK_GIB = 150
