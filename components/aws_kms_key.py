@@ -39,7 +39,9 @@ class AwsKmsKey(pulumi.ComponentResource):
     """A key that AWS turns every year, for a cluster's secrets, disks, logs, images and bundles.
 
     Open to what the account's IAM policies allow, to the region's CloudWatch Logs and to EC2 Auto Scaling, which starts
-    nodes with encrypted disks; to nobody else. Needs permission for `kms:CreateKey` and `kms:PutKeyPolicy`.
+    nodes with encrypted disks; to nobody else. An account that never had an Auto Scaling group lacks that service's
+    role, and KMS refuses the policy until `aws iam create-service-linked-role --aws-service-name
+    autoscaling.amazonaws.com` has run once. Needs permission for `kms:CreateKey` and `kms:PutKeyPolicy`.
     """
 
     key_arn: pulumi.Output[str]

@@ -11,6 +11,7 @@ import pulumi_aws as aws
 from components._aws_policies import allow, document, role_path, service_trust
 from components._base import coerce, protected, reject, token
 from components._image_cache import cached_path
+from components._limits import Problems
 from components._naming import physical, stack_scope, tags
 
 _SECRET = re.compile(
@@ -26,6 +27,14 @@ _UPSTREAMS = {
 """Registry to the last part of its prefix in the cache, and its address. Others need a token each."""
 _KEPT_IMAGES = 50
 _UNTAGGED_DAYS = 14
+
+
+def secret_problems(arn: Optional[str]) -> Problems:
+    """Problems of the ARN of the secret with a Docker Hub token; none when it is not given."""
+    if arn is None or _SECRET.fullmatch(arn):
+        return []
+    reason = "must be the ARN of a secret named ecr-pullthroughcache/..., which is the only kind ECR reads"
+    return [("dockerHubSecretArn", f"{reason}, got {arn!r}")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +58,7 @@ class EcrRegistryArgs:
     """Tags of every resource, beside the component's own."""
 
     def __post_init__(self) -> None:
-        bad = []
-        if self.docker_hub_secret_arn is not None and not _SECRET.fullmatch(self.docker_hub_secret_arn):
-            reason = "must be the ARN of a secret named ecr-pullthroughcache/..., which is the only kind ECR reads"
-            bad.append(("dockerHubSecretArn", f"{reason}, got {self.docker_hub_secret_arn!r}"))
-        reject("EcrRegistry", bad)
+        reject("EcrRegistry", secret_problems(self.docker_hub_secret_arn))
 
 
 class EcrRegistry(pulumi.ComponentResource):

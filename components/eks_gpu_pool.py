@@ -87,6 +87,8 @@ class EksGpuPoolArgs:
     """Capacity reservation (`cr-...`) that the nodes use. Default none."""
     reservation_kind: Optional[str] = None
     """`on-demand`, or `capacity-block` for capacity bought for some days. Default on-demand."""
+    kubernetes_version: Optional[str] = None
+    """Minor version, the cluster's; a change renews the nodes. Default the cluster's at the time, never renewed."""
     key_arn: Optional[pulumi.Input[str]] = None
     """KMS key of the disks, which must let EC2 Auto Scaling use it (`AwsKmsKey`). Default one of AWS's own."""
     labels: Optional[dict[str, str]] = None
@@ -140,6 +142,7 @@ class EksGpuPool(pulumi.ComponentResource):
             # A capacity block's type stands in the launch template, and may stand in one place only.
             instance_types=None if block else machines,
             capacity_type="CAPACITY_BLOCK" if block else "SPOT" if a.spot else "ON_DEMAND",
+            version=a.kubernetes_version,
             launch_template=template_of(template),
             scaling_config=aws.eks.NodeGroupScalingConfigArgs(
                 min_size=a.min_nodes or 0, max_size=a.max_nodes, desired_size=a.min_nodes or 0

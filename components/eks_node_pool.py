@@ -38,6 +38,8 @@ class EksNodePoolArgs:
     """EC2 instance type. Default m7i.xlarge. A change replaces the pool, new nodes first."""
     pool: Optional[str] = None
     """Value of the node label `tricorn.dev/pool`. Default `system`."""
+    kubernetes_version: Optional[str] = None
+    """Minor version, the cluster's; a change renews the nodes. Default the cluster's at the time, never renewed."""
     key_arn: Optional[pulumi.Input[str]] = None
     """KMS key of the disks, which must let EC2 Auto Scaling use it (`AwsKmsKey`). Default one of AWS's own."""
     labels: Optional[dict[str, str]] = None
@@ -79,6 +81,7 @@ class EksNodePool(pulumi.ComponentResource):
             ami_type=ami_type([machine_type]),
             instance_types=[machine_type],
             capacity_type="ON_DEMAND",
+            version=a.kubernetes_version,
             launch_template=template_of(template),
             scaling_config=aws.eks.NodeGroupScalingConfigArgs(
                 min_size=a.min_nodes, max_size=a.max_nodes, desired_size=a.min_nodes

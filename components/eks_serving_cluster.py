@@ -13,7 +13,7 @@ from components._kubernetes import cluster_provider
 from components._limits import Problems
 from components._serving_cluster import refuse
 from components.aws_kms_key import AwsKmsKey, AwsKmsKeyArgs
-from components.ecr_registry import EcrRegistry, EcrRegistryArgs
+from components.ecr_registry import EcrRegistry, EcrRegistryArgs, secret_problems
 from components.eks_addons import EksAddons, EksAddonsArgs
 from components.eks_address import EksAddress, EksAddressArgs
 from components.eks_cluster import EksCluster, EksClusterArgs, admin_problems
@@ -110,6 +110,10 @@ class EksServingClusterArgs:
             others=[
                 *zone_problems(self.zones),
                 *admin_problems(self.admin_role_arns),
+                *secret_problems(self.docker_hub_secret_arn),
+                *machine_problems(
+                    "systemMachineType", [self.system_machine_type] if self.system_machine_type else None, gpu=False
+                ),
                 *_pool_problems(self.zones, self.gpu_pools),
             ],
         )
@@ -259,6 +263,7 @@ class EksServingCluster(pulumi.ComponentResource):
                 node_role_arn=cluster.node_role_arn,
                 subnet_ids=network.private_subnet_ids,
                 security_group_id=cluster.security_group_id,
+                kubernetes_version=a.kubernetes_version,
                 min_nodes=a.system_min_nodes,
                 max_nodes=a.system_max_nodes,
                 machine_type=a.system_machine_type,
@@ -276,6 +281,7 @@ class EksServingCluster(pulumi.ComponentResource):
                         node_role_arn=cluster.node_role_arn,
                         subnet_ids=_subnets_of(plan.zones, a.zones, network),
                         security_group_id=cluster.security_group_id,
+                        kubernetes_version=a.kubernetes_version,
                         pool=pool,
                         gpu_class=plan.gpu_class,
                         machine_types=plan.machine_types,

@@ -126,12 +126,19 @@ def _choose(call: Call, inputs: JsonDict, zones: list[str], least: int) -> tuple
     )
 
 
+def _minor(version: str) -> int:
+    return int(version.split(".")[1])
+
+
 def _spec(call: Call, inputs: JsonDict) -> JsonDict:
     cluster, name = inputs["clusterName"], inputs["nodeGroupName"]
     scaling = inputs["scalingConfig"]
     least, most, desired = (int(scaling[key]) for key in ("minSize", "maxSize", "desiredSize"))
     clusters.require_sizes(least, most)
     zones = _zones(call, inputs["subnetIds"])
+    control_plane, version = _require_cluster(call, cluster), text(inputs.get("version"))
+    if version and _minor(version) > _minor(text(control_plane.outputs["version"])):
+        raise ApiError(f"InvalidParameterException: nodes of {version} are newer than cluster {cluster}")
     machine_type, found = _choose(call, inputs, zones, least)
     image = text(inputs.get("amiType")) or "AL2023_x86_64_STANDARD"
     if "NVIDIA" in image and not found.gpus:
@@ -186,7 +193,7 @@ def _create_group(call: Call, inputs: JsonDict) -> CreateResult:
         "instanceTypes": _machine_types(call, inputs),
         "resources": [{"autoscalingGroups": [{"name": f"eks-{name}"}], "remoteAccessSecurityGroupId": ""}],
         "status": "CREATING",
-        "version": _DEFAULT_VERSION,
+        "version": text(inputs.get("version")) or _require_cluster(call, cluster).outputs["version"],
     }
 
 

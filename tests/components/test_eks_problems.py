@@ -193,6 +193,12 @@ def test_a_changed_launch_template_rolls_the_nodes_and_replaces_no_pool(made):
         assert "diskSize" not in row.inputs
 
 
+def test_nodes_follow_an_upgrade_of_the_cluster_and_come_after_it(made):
+    assert {row.inputs["version"] for row in made.all(GROUP)} == {made.one(CLUSTER).inputs["version"]}
+    for row in made.all(GROUP):
+        assert made.one(CLUSTER).name in awaited(made, row)
+
+
 def test_the_count_the_autoscaler_chose_is_not_reset(made):
     for row in made.all(GROUP):
         assert "scalingConfig.desiredSize" in row.ignore_changes
@@ -360,5 +366,9 @@ def test_pods_start_while_docker_hub_is_down_or_limits_pulls(run):
 
 def test_a_secret_that_ecr_would_not_read_is_refused():
     wrong = HUB_SECRET.replace("ecr-pullthroughcache/", "")
-    text = refusal(lambda: components.EcrRegistryArgs(mirror=True, docker_hub_secret_arn=wrong))
-    assert "dockerHubSecretArn: must be the ARN of a secret named ecr-pullthroughcache/..." in text
+    line = "dockerHubSecretArn: must be the ARN of a secret named ecr-pullthroughcache/..."
+    assert line in refusal(lambda: components.EcrRegistryArgs(mirror=True, docker_hub_secret_arn=wrong))
+    # Before any resource of a whole cluster, too.
+    text = refusal(lambda: SERVING.args(docker_hub_secret_arn=wrong, system_machine_type="g5.xlarge"))
+    assert line in text
+    assert "systemMachineType: must be EC2 instance types with no GPU, got 'g5.xlarge'" in text

@@ -181,6 +181,13 @@ def test_nodes_start_only_with_a_template_that_is_there_and_agrees(aws, nodes):
     assert outputs["instanceTypes"] == ["g4dn.xlarge"]
 
 
+def test_nodes_are_never_newer_than_their_cluster(aws, nodes):
+    newer = {**nodes, "instanceTypes": ["g4dn.xlarge"], "version": "1.37"}
+    with pytest.raises(Refusal, match=r"nodes of 1\.37 are newer than cluster one"):
+        aws.create(NODES, newer)
+    assert aws.create(NODES, {**newer, "version": "1.35"})[1]["version"] == "1.35"
+
+
 def test_a_capacity_block_needs_its_machine_and_its_reservation(aws, nodes):
     market = {"instanceMarketOptions": {"marketType": "capacity-block"}}
     with pytest.raises(Refusal, match="a capacity block needs an instance type and its reservation"):
