@@ -59,7 +59,10 @@ class AksServingClusterArgs:
     public_ports: Optional[list[int]] = None
     """TCP ports of the load balancer. Default 443 and 8443."""
     hardening: Optional[Hardening] = None
-    """How closed and how well kept the cluster is. Default that of production."""
+    """How closed and how well kept the cluster is. Default that of production.
+
+    `nat_per_zone` and `flow_logs` change nothing here: a network has one way out, and its connections are not logged.
+    """
     mirror: Optional[bool] = None
     """Cache public images in the registry. Default False."""
     docker_hub_vault_id: Optional[str] = None
