@@ -84,7 +84,7 @@ def _site(entries: list[_Entry], site: str, settings: Settings) -> Iterator[_Ent
         return not any(len(other) > len(site) and (name == other or name.startswith(f"{other}-")) for other in others)
 
     for entry in entries:
-        if entry.type != _STACK and top[entry.urn].type != _ENDPOINT and belongs(top[entry.urn].name):
+        if entry.type != _STACK and belongs(top[entry.urn].name):
             yield entry
 
 
