@@ -31,7 +31,7 @@ def parent(recording: Recording, row: Row) -> str:
 
 
 @pytest.mark.parametrize("site", ["aws-virginia", "gcp-iowa", "azure-virginia"])
-def test_a_site_is_everything_that_is_called_by_its_name(program: Program, site: str) -> None:  # noqa: F811 - the fixture
+def test_a_site_is_everything_that_is_called_by_its_name(program: Program, site: str) -> None:
     settings = settings_of("prod")
     recording = program(settings)
     found = exclusions(state(recording), parse_settings({**settings, "frozen": [site]}))
@@ -41,7 +41,7 @@ def test_a_site_is_everything_that_is_called_by_its_name(program: Program, site:
 
 
 @pytest.mark.parametrize(("authority", "other"), [("route53", "cloud-dns"), ("cloudDns", "route53")])
-def test_an_authority_is_its_zone_and_not_the_other(program: Program, authority: str, other: str) -> None:  # noqa: F811 - the fixture
+def test_an_authority_is_its_zone_and_not_the_other(program: Program, authority: str, other: str) -> None:
     settings = settings_of("prod")
     recording = program(settings)
     found = exclusions(state(recording), parse_settings({**settings, "frozen": [authority]}))[authority]
