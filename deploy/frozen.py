@@ -11,6 +11,8 @@ _STACK = "pulumi:pulumi:Stack"
 _PROVIDER = "pulumi:providers:"
 _ENDPOINT = "tricorn:index:GlobalEndpoint"
 _SERVING_CLUSTER = "ServingCluster"
+_CI = "ci"
+"""Name of the component with the pipeline's identities; the part on each cloud is called by the cloud, too."""
 _AUTHORITIES = {
     "route53": ("tricorn:index:AwsDnsZone", f"{_PROVIDER}aws"),
     "cloudDns": ("tricorn:index:GcpDnsZone", f"{_PROVIDER}gcp"),
@@ -36,7 +38,7 @@ def exclusions(state: Mapping[str, Any], settings: Settings) -> dict[str, list[s
         settings: The stack's settings.
 
     Returns:
-        URNs by frozen name, as the state orders them.
+        URNs by frozen name, as the state orders them; and by `ci-<cloud>` where all sites of a cloud are frozen.
 
     Raises:
         DeployError: If the state holds nothing of a frozen name.
@@ -53,6 +55,7 @@ def exclusions(state: Mapping[str, Any], settings: Settings) -> dict[str, list[s
             f"frozen: {', '.join(absent)} must be deployed already (got no resource of it in the stack's state); "
             "remove it from frozen, or the site from sites until its cloud answers"
         )
+    found |= {name: urns for name in _lost_identities(settings) if (urns := _named(entries, name))}
     taken = {urn for urns in found.values() for urn in urns}
     # A component is as frozen as what it is made of.
     for entry in entries:
@@ -60,6 +63,17 @@ def exclusions(state: Mapping[str, Any], settings: Settings) -> dict[str, list[s
         if entry.urn not in taken and entry.type == _ENDPOINT and children and taken.issuperset(children):
             next(iter(found.values())).append(entry.urn)
     return found
+
+
+def _lost_identities(settings: Settings) -> list[str]:
+    """Names of the pipeline's identities on clouds of which every site is frozen."""
+    clouds = {site.cloud for site in settings.sites.values()}
+    alive = {site.cloud for name, site in settings.sites.items() if name not in settings.frozen}
+    return [f"{_CI}-{cloud}" for cloud in sorted(clouds - alive)]
+
+
+def _named(entries: list[_Entry], name: str) -> list[str]:
+    return [each.urn for each in entries if each.name == name or each.name.startswith(f"{name}-")]
 
 
 def _entries(state: Mapping[str, Any]) -> list[_Entry]:
@@ -84,7 +98,7 @@ def _site(entries: list[_Entry], site: str, settings: Settings) -> Iterator[_Ent
         return not any(len(other) > len(site) and (name == other or name.startswith(f"{other}-")) for other in others)
 
     for entry in entries:
-        if entry.type != _STACK and top[entry.urn].type != _ENDPOINT and belongs(top[entry.urn].name):
+        if entry.type != _STACK and belongs(top[entry.urn].name):
             yield entry
 
 

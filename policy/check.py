@@ -14,7 +14,7 @@ class Unknown(Enum):
 
 
 UNKNOWN: Final = Unknown.VALUE
-_SHOWN = 60
+_SHOWN = 120
 
 
 @dataclass(frozen=True)

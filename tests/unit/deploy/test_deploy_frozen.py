@@ -128,6 +128,19 @@ def test_sites_and_authorities_together():
     assert len(found["route53"]) == 3
 
 
+def test_a_pipelines_identities_are_frozen_with_the_last_site_of_their_cloud():
+    whole = state()
+    ci = whole.add(whole.stack, "tricorn:index:CiIdentity", "ci")
+    for cloud in ("aws", "gcp"):
+        whole.add(whole.stack, f"pulumi:providers:{cloud}", f"ci-{cloud}")
+        part = whole.add(ci, "tricorn:index:CloudCiIdentity", f"ci-{cloud}")
+        whole.add(part, "x:iam:Role", f"ci-{cloud}-deploy")
+    found = names(exclusions(whole.export(), settings("aws-virginia", "gcp-iowa")))
+    assert found["ci-aws"] == ["ci-aws", "ci-aws", "ci-aws-deploy"]
+    assert "ci-gcp" not in found  # gcp-iowa-2 still answers
+    assert "ci-gcp" in exclusions(whole.export(), settings("gcp-iowa", "gcp-iowa-2"))
+
+
 def test_what_was_never_deployed_cannot_be_frozen():
     whole = State()
     whole.site("gcp-iowa", "Gke", "gcp")
