@@ -4,8 +4,8 @@ from typing import Optional
 
 _MIB = 1024
 _EVICTION_MIB = 100
-_EKS_LEAST_PODS = 29
-"""Fewest pods that an instance type of two or more vCPUs takes; a larger type keeps more back."""
+_EKS_LEAST_PODS = 17
+"""Fewest pods that an instance type of two vCPUs takes (t3.medium); a larger type keeps more back."""
 _AKS_PODS = 110
 # https://learn.microsoft.com/azure/aks/node-resource-reservations (2026-08)
 _AKS_MILLICORES = ((64, 740), (32, 420), (16, 260), (8, 180), (4, 140), (2, 100), (1, 60))

@@ -24,7 +24,8 @@ CLASSES = {
 def test_every_component_is_offered_with_its_arguments():
     modules = {path.stem for path in (ROOT / "components").glob("*.py") if not path.stem.startswith("_")}
     offered = {cls.__module__.rpartition(".")[2] for cls in CLASSES.values()}
-    assert modules - offered == {"aws_site", "gcp_site", "azure_site", "kubernetes_site"}
+    inner = {f"{cloud}_{part}" for cloud in ("aws", "gcp", "azure") for part in ("site", "preflight")}
+    assert modules - offered == inner | {"kubernetes_site"}
     assert len(CLASSES) >= 34
     for name in CLASSES:
         assert inspect.isclass(getattr(components, f"{name}Args")), name

@@ -62,7 +62,7 @@ def test_a_server_that_asks_for_all_cpus_of_a_machine_can_never_run_there():
 
 def test_a_server_too_large_for_the_first_machine_type_is_told_which_ones_hold_it():
     (problem, *_) = models("aws", server={"memory_mib": 20_000}).problems
-    assert "have 15710 MiB, need 20000 MiB, at aws" in problem
+    assert "have 15842 MiB, need 20000 MiB, at aws" in problem
     assert problem.endswith("or set pools.t4.overrides.aws.machines to [g4dn.2xlarge]")
     machines = {"t4": {"gpu": "T4-class", "max": 2, "overrides": {"aws": {"machines": ["g4dn.2xlarge"]}}}}
     assert not models("aws", server={"memory_mib": 20_000}, pools=machines).problems
