@@ -35,9 +35,7 @@ CASES: list[tuple[Changes, list[str]]] = [
     ),
     (
         {"sites.iowa.cidr": "10.10.16.0/20"},
-        [
-            ["sites.iowa.cidr: must not overlap the network of another site (got 10.10.16.0/20, and 10.10.0.0/16 of "],
-        ],
+        ["sites.iowa.cidr: must not overlap the network of another site (got 10.10.16.0/20, and 10.10.0.0/16 of "],
     ),
     ({"frozen": ["ohio"]}, ["frozen.0: must be a site, route53 or cloudDns (got 'ohio'); use one of virginia, iowa"]),
     (
