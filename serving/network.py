@@ -19,6 +19,8 @@ _NODE_LOCAL_DNS = "169.254.20.10/32"
 # https://docs.aws.amazon.com/eks/latest/userguide/pod-id-agent-setup.html. GKE metadata server, with and without
 # Dataplane V2: https://cloud.google.com/kubernetes-engine/docs/how-to/workload-identity. Azure's is on the internet.
 _IDENTITY = {"s3": [("169.254.170.23/32", 80)], "gcs": [("169.254.169.254/32", 80), ("169.254.169.252/32", 988)]}
+# A store that is not a cloud's may be on any port.
+_STORE_PORTS = {"http": {"protocol": "TCP", "port": 1, "endPort": 65535}}
 # On GKE with Cloud DNS the metadata server answers DNS too; no namespace selector matches it (tektoncd/operator#4000).
 _RESOLVERS = {"gcs": ["169.254.169.254/32"]}
 
@@ -37,7 +39,8 @@ def server_traffic(selector: Mapping[str, str], store_kind: str) -> Manifest:
     """Return the spec of a model version's policy.
 
     In: the gateway, and metrics for namespaces with the label `tricorn.dev/monitoring: "true"`. Out: DNS, HTTPS to
-    stores anywhere but on the node, and where the cloud gives a pod its identity.
+    stores anywhere but on the node (any TCP port for a store of kind `http`), and where the cloud gives a pod its
+    identity.
 
     Args:
         selector: Labels of the version's pods.
@@ -47,9 +50,10 @@ def server_traffic(selector: Mapping[str, str], store_kind: str) -> Manifest:
     monitoring = {"namespaceSelector": {"matchLabels": {MONITORING_LABEL: "true"}}}
     system = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}
     resolvers = [_block(each) for each in (_NODE_LOCAL_DNS, *_RESOLVERS.get(store_kind, ()))]
+    store = _STORE_PORTS.get(store_kind, _port(443))
     egress = [
         {"to": [system, *resolvers], "ports": [_port(_DNS_PORT, "UDP"), _port(_DNS_PORT)]},
-        {"to": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": [_LINK_LOCAL]}}], "ports": [_port(443)]},
+        {"to": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": [_LINK_LOCAL]}}], "ports": [store]},
     ]
     egress += [{"to": [_block(address)], "ports": [_port(port)]} for address, port in _IDENTITY.get(store_kind, ())]
     return {

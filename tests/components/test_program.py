@@ -281,6 +281,36 @@ def test_without_other_sites_to_ask_no_site_waits_and_nothing_of_peers_is_made(p
     assert not [row.name for row in recording.all(RELEASE) if "cert-manager" in row.inputs["chart"]]
 
 
+def test_a_frozen_site_is_neither_read_nor_asked(program):
+    recording = program(local(frozen=["azure"]))
+    assert {read.provider for read in recording.reads} == {"aws-k8s", "gcp-k8s"}
+    backends = {row.name for row in recording.all("kubernetes:gateway.envoyproxy.io/v1alpha1:Backend")}
+    # What runs at the frozen site stays declared, or it would be deleted.
+    assert backends == {
+        "aws-peers-backend-gcp", "gcp-peers-backend-aws", "azure-peers-backend-aws", "azure-peers-backend-gcp",
+    }  # fmt: skip
+    assert recording.one(DEPLOYMENT, "azure-scenes-v1-deployment")
+
+
+def test_every_site_knows_the_authorities_of_the_others_and_where_they_are(program):
+    recording = program(settings_of("local"))
+    backend = recording.one("kubernetes:gateway.envoyproxy.io/v1alpha1:Backend", "aws-peers-backend-gcp").inputs
+    endpoints = [each["ip"]["address"] for each in backend["spec"]["endpoints"]]
+    assert endpoints == recording.value["addresses"]["gcp"]
+    trusted = recording.one("kubernetes:core/v1:ConfigMap", "aws-ingress-peer-cas").inputs["data"]["ca.crt"]
+    assert "gcp-identity-for-peers" in trusted
+    assert "azure-identity-for-peers" in trusted
+    assert "aws-identity-for-peers" not in trusted
+
+
+def test_prod_gets_its_certificate_by_dns_and_serves_it(program):
+    recording = program(settings_of("prod"))
+    assert len(recording.all("kubernetes:cert-manager.io/v1:ClusterIssuer")) == 3
+    for row in recording.all("kubernetes:gateway.networking.k8s.io/v1:Gateway"):
+        public = row.inputs["spec"]["listeners"][0]
+        assert (public["port"], public["tls"]["certificateRefs"][0]["name"]) == (443, "serving-tls")
+
+
 def test_a_stack_without_models_is_probed_by_connection_only(program):
     recording = program(local(models={}), versions=())
     assert not recording.all(DEPLOYMENT)

@@ -41,3 +41,9 @@ def test_names_are_resolved_in_the_cluster_or_on_the_node():
     assert resolvers("gcs")[0] == ["169.254.20.10/32", "169.254.169.254/32"]
     system = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}
     assert system in network()["egress"][0]["to"]
+
+
+def test_a_store_that_is_not_a_clouds_may_be_on_any_port_but_not_on_the_node():
+    rule = network("http")["egress"][1]
+    assert rule["ports"] == [{"protocol": "TCP", "port": 1, "endPort": 65535}]
+    assert rule["to"][0]["ipBlock"]["except"] == ["169.254.0.0/16"]
