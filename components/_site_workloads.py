@@ -184,7 +184,7 @@ def _declare_certificate(
     role: Optional[pulumi.Output[str]] = None
     if issuer_url is not None:
         # Only a stack that needs it loads the SDK of AWS.
-        role = importlib.import_module("components.aws_acme_role").acme_role(
+        role = importlib.import_module("components._aws_acme").acme_role(
             name,
             _aws_provider(settings, sites),
             domain=settings.domain,

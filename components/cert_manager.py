@@ -49,11 +49,9 @@ class CertManager(pulumi.ComponentResource):
     namespace: pulumi.Output[str]
     """Namespace of cert-manager, known once its kinds can be used."""
 
-    def __init__(
-        self, name: str, args: Optional[CertManagerArgs] = None, opts: Optional[pulumi.ResourceOptions] = None
-    ) -> None:
+    def __init__(self, name: str, args: CertManagerArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__(token(CertManager), name, {}, opts)
-        a = coerce(CertManagerArgs, args or CertManagerArgs())
+        a = coerce(CertManagerArgs, args)
         parts = {part: {"image": image_values(image)} for part, image in (a.images or {}).items()}
         pods = {"replicaCount": 2, "podDisruptionBudget": {"enabled": True}} if a.highly_available else {}
         # The release; what depends on it may use the kinds. Not an output: a resource has no schema type.

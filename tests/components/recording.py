@@ -58,11 +58,22 @@ class Call:
     """Name of the explicit provider; empty for the default one."""
 
 
+@dataclass(frozen=True)
+class Read:
+    """One resource that was read and not made."""
+
+    type: str
+    id: str
+    provider: str
+    """Name of the explicit provider; empty for the default one."""
+
+
 @dataclass
 class Recording:
     """Everything one program did."""
 
     rows: list[Row] = field(default_factory=list)
+    reads: list[Read] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
     outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Registered outputs of components by URN, named as in Python."""
@@ -106,7 +117,7 @@ class RecordingMocks(mocks.Mocks):
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         """In a preview nothing is computed: the SDK makes every other output unknown."""
         echoed = {**args.inputs, **cloud_answers.RESHAPED.get(args.typ, {})}
-        if self._preview or not args.custom:
+        if self._preview or not (args.custom or args.resource_id):
             return None, echoed
         computed = dict(self._outputs.get(args.typ, lambda name, inputs: {})(args.name, args.inputs))
         identifier = computed.pop("id", f"{args.name}-id")
@@ -160,6 +171,12 @@ class RecordingMonitor(mocks.MockMonitor):
                 )
             )
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]  # the stock monitor has no annotations
+
+    def ReadResource(self, request: Any) -> Any:
+        """Record the request, then answer it."""
+        identifier = UNKNOWN if request.id == rpc.UNKNOWN else request.id
+        self._recording.reads.append(Read(request.type, identifier, _provider_name(request.provider)))
+        return super().ReadResource(request)  # type: ignore[no-untyped-call]  # the stock monitor has no annotations
 
     def RegisterResourceOutputs(self, request: Any) -> Any:
         """Record the outputs of a component."""

@@ -9,10 +9,13 @@ import pulumi_kubernetes as k8s
 import pytest
 
 from components.gateway_ingress import GatewayIngress, GatewayIngressArgs
-from components.model_routes import ModelRoutes, ModelRoutesArgs
+from components.model_routes import CallerPolicy, ModelRoutes, ModelRoutesArgs
 
 RELEASE = "kubernetes:helm.sh/v3:Release"
 SERVICE = "kubernetes:core/v1:Service"
+CLIENT_POLICY = "kubernetes:gateway.envoyproxy.io/v1alpha1:ClientTrafficPolicy"
+PROXY = "kubernetes:gateway.envoyproxy.io/v1alpha1:EnvoyProxy"
+SECURITY = "kubernetes:gateway.envoyproxy.io/v1alpha1:SecurityPolicy"
 GATEWAY = "kubernetes:gateway.networking.k8s.io/v1:Gateway"
 GRPC = "kubernetes:gateway.networking.k8s.io/v1:GRPCRoute"
 HTTP = "kubernetes:gateway.networking.k8s.io/v1:HTTPRoute"
@@ -45,9 +48,12 @@ def test_every_object_waits_for_the_release_that_brings_its_kind(run, preview):
     recording = ingress(run, preview)
     release = recording.one(RELEASE)
     objects = [row for row in recording.children() if row is not release]
-    assert {row.name for row in objects} == {"i-proxy", "i-class", "i-gateway", "i-client-policy", "i-load-balancer"}
+    assert {row.name for row in objects} == {
+        "i-priority", "i-proxy", "i-class", "i-gateway", "i-client-policy", "i-load-balancer",
+    }  # fmt: skip
     # The same edges make a destroy give the load balancer back while the controller still runs.
-    assert all(row.depends_on == {release.urn} for row in objects)
+    assert all(release.urn in row.depends_on for row in objects)
+    assert recording.one(SERVICE).depends_on == {release.urn}
     assert {(row.parent, row.provider) for row in recording.children()} == {("i", "cluster")}
 
 
@@ -79,6 +85,102 @@ def test_a_secret_turns_tls_on(run):
     secure = ingress(run, port=443, tls_secret="serving-tls").one(GATEWAY).inputs["spec"]["listeners"][0]
     assert secure["protocol"] == "HTTPS"
     assert secure["tls"]["certificateRefs"][0]["name"] == "serving-tls"
+
+
+PEERS = {"gcp": "gcp authority\n", "azure": "azure authority"}
+
+
+def peering(run: Any, preview: bool = False, **changes: Any) -> Any:
+    return ingress(run, preview, **{"site": "aws", "domain": "serve.example.com", "peer_authorities": PEERS, **changes})
+
+
+def test_other_sites_come_in_by_a_listener_of_their_own_on_the_same_load_balancer(run, preview):
+    recording = peering(run, preview)
+    public, peers = recording.one(GATEWAY).inputs["spec"]["listeners"]
+    assert (public["name"], public["port"]) == ("public", 8080)
+    assert (peers["name"], peers["port"], peers["protocol"]) == ("peers", 8443, "HTTPS")
+    assert [each["name"] for each in peers["tls"]["certificateRefs"]] == ["peer"]
+    ports = recording.one(SERVICE).inputs["spec"]["ports"]
+    assert {(each["name"], each["port"]) for each in ports} == {("public", 8080), ("peers", 8443)}
+
+
+def test_the_listener_for_peers_is_never_there_without_the_policy_that_asks_for_a_certificate(run, preview):
+    recording = peering(run, preview)
+    policy = recording.one(CLIENT_POLICY, "i-peer-policy")
+    (target,) = policy.inputs["spec"]["targetRefs"]
+    assert target["sectionName"] == "peers"
+    asked = policy.inputs["spec"]["tls"]["clientValidation"]
+    assert asked["mode"] == "RequireAndVerify"
+    assert {each["value"] for each in asked["subjectAltNames"]["dnsNames"]} == {
+        "gcp.peer.serve.example.com", "azure.peer.serve.example.com",
+    }  # fmt: skip
+    assert policy.urn in recording.one(GATEWAY).depends_on
+    trusted = recording.one("kubernetes:core/v1:ConfigMap")
+    assert trusted.inputs["metadata"]["name"] == asked["caCertificateRefs"][0]["name"] == "peer-cas"
+    assert trusted.inputs["data"] == {"ca.crt": "gcp authority\nazure authority\n"}
+    assert trusted.urn in policy.depends_on
+
+
+def test_the_load_balancer_waits_for_no_other_site(run):
+    def build():
+        theirs = k8s.core.v1.Secret("theirs")
+        args = GatewayIngressArgs(
+            namespace="serving", port=80, site="aws", domain="d.example.com", peer_authorities={"gcp": theirs.id}
+        )
+        GatewayIngress("i", args)
+
+    recording = run(build)
+    theirs = recording.one("kubernetes:core/v1:Secret").urn
+    assert theirs in recording.one("kubernetes:core/v1:ConfigMap").depends_on
+    assert theirs not in recording.one(SERVICE).depends_on
+
+
+def test_callers_learn_which_site_answered_even_if_it_was_another_one(run):
+    for policy in peering(run).all(CLIENT_POLICY):
+        late = policy.inputs["spec"]["headers"]["lateResponseHeaders"]
+        assert late == {"addIfAbsent": [{"name": "x-served-by", "value": "aws"}]}
+
+
+def test_two_proxies_are_spread_and_one_node_at_a_time_is_drained(run):
+    proxy = ingress(run, proxies=2).one(PROXY).inputs["spec"]["provider"]["kubernetes"]
+    assert proxy["envoyDeployment"]["replicas"] == 2
+    assert proxy["envoyPDB"] == {"maxUnavailable": 1}
+    keys = [each["topologyKey"] for each in proxy["envoyDeployment"]["pod"]["topologySpreadConstraints"]]
+    assert keys == ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
+    values = ingress(run, proxies=2).one(RELEASE).inputs["values"]
+    assert (values["deployment"], values["podDisruptionBudget"]) == ({"replicas": 2}, {"minAvailable": 1})
+
+
+def test_the_proxies_priority_is_there_before_their_pods(run):
+    recording = ingress(run)
+    priority, proxy = recording.one("kubernetes:scheduling.k8s.io/v1:PriorityClass"), recording.one(PROXY)
+    pod = proxy.inputs["spec"]["provider"]["kubernetes"]["envoyDeployment"]["pod"]
+    assert pod["priorityClassName"] == priority.inputs["metadata"]["name"]
+    assert priority.urn in proxy.depends_on
+    assert proxy.urn in recording.one(GATEWAY).depends_on
+
+
+def test_images_come_from_where_the_caller_says(run, preview):
+    recording = ingress(run, preview, envoy_image="ecr.example/envoy:1", controller_image="ecr.example/gateway:2")
+    kubernetes = recording.one(PROXY).inputs["spec"]["provider"]["kubernetes"]
+    assert kubernetes["envoyDeployment"]["container"]["image"] == "ecr.example/envoy:1"
+    assert (
+        recording.one(RELEASE).inputs["values"]["global"]["images"]["envoyGateway"]["image"] == "ecr.example/gateway:2"
+    )
+
+
+def test_a_load_balancer_gets_the_class_that_the_cluster_asks_for(run):
+    spec = ingress(run, load_balancer_class="service.k8s.aws/nlb").one(SERVICE).inputs["spec"]
+    assert spec["loadBalancerClass"] == "service.k8s.aws/nlb"
+    assert "loadBalancerClass" not in ingress(run).one(SERVICE).inputs["spec"]
+
+
+def test_peers_need_to_know_who_asks():
+    with pytest.raises(pulumi.InputPropertiesError) as refusal:
+        GatewayIngressArgs(namespace="serving", port=80, peer_authorities=PEERS, proxies=0)
+    assert "site: is needed with peerAuthorities" in str(refusal.value)
+    assert "domain: is needed with peerAuthorities" in str(refusal.value)
+    assert "proxies: must be at least 1, got 0" in str(refusal.value)
 
 
 def test_two_gateways_live_in_one_stack(run):
@@ -140,6 +242,48 @@ def test_a_request_may_take_as_long_as_the_servers_allow(run):
     assert default["spec"]["rules"][0]["timeouts"]["request"] == "10000ms"
 
 
+def test_a_route_is_never_there_without_the_policy_that_asks_its_callers(run, preview):
+    callers = CallerPolicy(
+        jwt_issuer="https://login.example.com", jwt_audiences=["models"], jwks_uri="https://login.example.com/keys",
+        api_key_secret="keys",
+    )  # fmt: skip
+    recording = routes(run, preview, callers=callers)
+    policies = recording.all(SECURITY)
+    assert len(policies) == 2
+    for row in (recording.one(GRPC), recording.one(HTTP, "r-http-route")):
+        assert {policy.urn for policy in policies} <= row.depends_on
+    assert not recording.one(HTTP, "r-health-route").depends_on
+
+
+def test_other_sites_are_asked_after_the_local_servers(run):
+    recording = routes(run, peers={"gcp": 30, "azure": 0})
+    for row in (recording.one(GRPC, "r-grpc-route"), recording.one(HTTP, "r-http-route")):
+        names = [each["name"] for each in row.inputs["spec"]["rules"][0]["backendRefs"]]
+        assert names == ["scenes-v1", "peer-gcp"]
+    for row in (recording.one(GRPC, "r-peer-grpc-route"), recording.one(HTTP, "r-peer-http-route")):
+        assert [each["name"] for each in row.inputs["spec"]["rules"][0]["backendRefs"]] == ["scenes-v1"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "text"),
+    [
+        ({"jwt_issuer": "login"}, "callers.jwtIssuer: must match pattern"),
+        ({"jwt_issuer": "https://l", "jwt_audiences": ["m"]}, "callers.jwksUri: is needed with jwtIssuer"),
+        ({"jwt_issuer": "https://l", "jwks_uri": "https://l/k"}, "callers.jwtAudiences: "),
+        ({"jwks": "{}"}, "callers.jwtIssuer: "),
+        ({"api_key_header": "x-key"}, "callers.apiKeyHeader: has no meaning without apiKeySecret"),
+        ({"api_key_secret": "Not_A_Name"}, "callers.apiKeySecret: must match pattern"),
+        ({"requests_per_second": 0}, "callers.requestsPerSecond: must be greater than or equal to 1, got 0"),
+    ],
+)
+def test_bad_callers_are_refused(policy, text):
+    with pytest.raises(pulumi.InputPropertiesError) as refusal:
+        ModelRoutesArgs(
+            model="scenes", namespace="serving", site="aws", versions={"1": 100}, callers=CallerPolicy(**policy)
+        )
+    assert text in str(refusal.value)
+
+
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
@@ -147,6 +291,7 @@ def test_a_request_may_take_as_long_as_the_servers_allow(run):
         ({"versions": {"1": 110, "2": -10}}, "versions: must be shares from 0 that add up to 100"),
         ({"versions": {}}, "versions: must be shares from 0 that add up to 100"),
         ({"versions": {"v1": 100}}, "versions.v1: must be a version number"),
+        ({"peers": {"gcp": -1}}, "peers.gcp: must be 0 or more, got -1"),
         ({"request_timeout_ms": 0}, "requestTimeoutMs: must be greater than or equal to 100, got 0"),
     ],
 )

@@ -247,11 +247,32 @@ def test_a_namespace_is_restricted_closed_and_first(run, preview):
     namespace = recording.one("kubernetes:core/v1:Namespace")
     assert namespace.inputs["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
     others = [row for row in recording.children() if row is not namespace]
-    assert {row.name for row in others} == {"s-service-account", "s-puller", "s-deny-ingress"}
+    assert {row.name for row in others} == {"s-service-account", "s-puller", "s-default-deny", "s-priority"}
     assert all(namespace.urn in row.depends_on for row in others)
     assert {(row.parent, row.provider) for row in recording.children()} == {("s", "cluster")}
     account = recording.one("kubernetes:core/v1:ServiceAccount").inputs
     assert account["metadata"]["annotations"] == {"client-id": "c"}
     policy = recording.one("kubernetes:networking.k8s.io/v1:NetworkPolicy").inputs["spec"]
-    assert policy == {"podSelector": {}, "policyTypes": ["Ingress"]}
+    assert policy == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     assert recording.value == "serving"
+
+
+def test_a_second_namespace_of_a_cluster_shares_the_priority_of_the_first(run):
+    def build():
+        for name, owns in (("a", None), ("b", False)):
+            args = ServingNamespaceArgs(namespace=name, service_account="model-server", priority_class=owns)
+            ServingNamespace(name, args, cluster() if name == "a" else None)
+
+    assert run(build).one("kubernetes:scheduling.k8s.io/v1:PriorityClass").parent == "a"
+
+
+def test_images_of_a_clouds_own_registry_may_be_known_later(run, preview, folder):
+    def build():
+        registry = k8s.core.v1.ConfigMap("registry")
+        image = registry.id.apply(lambda host: f"{host}/serving:2")
+        ModelServer("m", arguments(folder, server_image=image, puller_image=image, priority_class="model-server"))
+
+    recording = run(build, preview=preview)
+    expected = UNKNOWN if preview else "registry-id/serving:2"
+    assert {each["image"] for key in ("containers", "initContainers") for each in pod(recording)[key]} == {expected}
+    assert pod(recording)["priorityClassName"] == "model-server"

@@ -28,6 +28,8 @@ CLUSTERS = {
 }
 RECORD, RECORD_SET = "aws:route53/record:Record", "gcp:dns/recordSet:RecordSet"
 DEPLOYMENT = "kubernetes:apps/v1:Deployment"
+GRPC = "kubernetes:gateway.networking.k8s.io/v1:GRPCRoute"
+RELEASE = "kubernetes:helm.sh/v3:Release"
 Program = Callable[..., Recording]
 
 
@@ -193,28 +195,89 @@ def test_a_canary_gets_a_server_and_its_share_where_it_is_wanted_and_only_there(
     names = {row.name for row in recording.all(DEPLOYMENT)}
     assert names == {f"{site}-scenes-v1-deployment" for site in ("aws", "gcp", "azure")} | {"gcp-scenes-v2-deployment"}
     for site, expected in (("gcp", {"scenes-v1": 90, "scenes-v2": 10}), ("aws", {"scenes-v1": 100})):
-        route = recording.one("kubernetes:gateway.networking.k8s.io/v1:GRPCRoute", f"{site}-scenes-routes-grpc-route")
-        backends = route.inputs["spec"]["rules"][0]["backendRefs"]
-        assert {each["name"]: each["weight"] for each in backends} == expected
+        backends = recording.one(GRPC, f"{site}-scenes-routes-grpc-route").inputs["spec"]["rules"][0]["backendRefs"]
+        assert {each["name"]: each["weight"] for each in backends if each["kind"] == "Service"} == expected
 
 
-def test_pods_wait_for_their_bundle_and_routes_wait_for_no_pods(program):
+def test_pods_wait_for_their_bundle_and_only_their_own_routes_wait_for_them(program):
     recording = program(settings_of("local"))
-    pods = {row.urn for row in recording.all(DEPLOYMENT)}
+    pods = {row.urn: row.name.partition("-")[0] for row in recording.all(DEPLOYMENT)}
     assert len(pods) == 3
     stored = recording.one("aws:s3/bucketObjectv2:BucketObjectv2").urn
     assert stored in recording.one(DEPLOYMENT, "aws-scenes-v1-deployment").depends_on
     for row in recording.rows:
-        assert not row.depends_on & pods, f"{row.name} waits for pods"
+        waited_for = {pods[urn] for urn in row.depends_on & pods.keys()}
+        assert waited_for <= {row.name.partition("-")[0]}
+        # What is inside a component waits for what the component waits for.
+        assert bool(waited_for) == row.name.endswith("-scenes-routes"), f"{row.name} waits for pods of {waited_for}"
 
 
-def test_no_site_waits_for_another(program):
+def test_requests_move_to_a_new_version_after_its_pods_are_ready(program):
+    settings = local()
+    model = {**settings["models"]["scenes"], "canary": {"version": 2, "weight": 10}}
+    recording = program({**settings, "models": {"scenes": model}}, versions=(1, 2))
+    for site in ("aws", "gcp", "azure"):
+        routes = recording.one("tricorn:index:ModelRoutes", f"{site}-scenes-routes")
+        for version in (1, 2):
+            assert recording.one(DEPLOYMENT, f"{site}-scenes-v{version}-deployment").urn in routes.depends_on
+
+
+OF_PEERS = ("-ingress-peer-cas", "-peers", "-ingress-peer-policy", "-ingress-gateway", "-routes")
+
+
+def test_a_site_waits_for_another_only_where_it_hands_requests_to_it(program):
     recording = program(settings_of("local"))
     sites = ("aws", "gcp", "azure")
+    waiting = set()
     for row in recording.rows:
         own = row.name.partition("-")[0]
         foreign = {urn.rpartition("::")[2].partition("-")[0] for urn in row.depends_on} & (set(sites) - {own})
-        assert own not in sites or not foreign, f"{row.name} waits for {foreign}"
+        if own in sites and foreign:
+            waiting.add(row.name)
+    assert waiting
+    for name in waiting:
+        assert any(part in name for part in OF_PEERS), name
+
+
+@pytest.mark.parametrize("changes", [{"ingress": {"port": 8080, "peerFallback": False}}, {"sites": 1}])
+def test_without_other_sites_to_ask_no_site_waits_and_nothing_of_peers_is_made(program, changes):
+    settings = local(**{key: value for key, value in changes.items() if key != "sites"})
+    if "sites" in changes:
+        settings["sites"] = {"aws": settings["sites"]["aws"]}
+    recording = program(settings)
+    assert not recording.reads
+    assert not [row.name for row in recording.rows if "peer" in row.name or ".cert-manager.io" in row.type]
+    assert not [row.name for row in recording.all(RELEASE) if "cert-manager" in row.inputs["chart"]]
+
+
+def test_a_frozen_site_is_neither_read_nor_asked(program):
+    recording = program(local(frozen=["azure"]))
+    assert {read.provider for read in recording.reads} == {"aws-k8s", "gcp-k8s"}
+    backends = {row.name for row in recording.all("kubernetes:gateway.envoyproxy.io/v1alpha1:Backend")}
+    # What runs at the frozen site stays declared, or it would be deleted.
+    assert backends == {
+        "aws-peers-backend-gcp", "gcp-peers-backend-aws", "azure-peers-backend-aws", "azure-peers-backend-gcp",
+    }  # fmt: skip
+    assert recording.one(DEPLOYMENT, "azure-scenes-v1-deployment")
+
+
+def test_every_site_knows_the_authorities_of_the_others_and_where_they_are(program):
+    recording = program(settings_of("local"))
+    backend = recording.one("kubernetes:gateway.envoyproxy.io/v1alpha1:Backend", "aws-peers-backend-gcp").inputs
+    endpoints = [each["ip"]["address"] for each in backend["spec"]["endpoints"]]
+    assert endpoints == recording.value["addresses"]["gcp"]
+    trusted = recording.one("kubernetes:core/v1:ConfigMap", "aws-ingress-peer-cas").inputs["data"]["ca.crt"]
+    assert "gcp-identity-for-peers" in trusted
+    assert "azure-identity-for-peers" in trusted
+    assert "aws-identity-for-peers" not in trusted
+
+
+def test_prod_gets_its_certificate_by_dns_and_serves_it(program):
+    recording = program(settings_of("prod"))
+    assert len(recording.all("kubernetes:cert-manager.io/v1:ClusterIssuer")) == 3
+    for row in recording.all("kubernetes:gateway.networking.k8s.io/v1:Gateway"):
+        public = row.inputs["spec"]["listeners"][0]
+        assert (public["port"], public["tls"]["certificateRefs"][0]["name"]) == (443, "serving-tls")
 
 
 def test_a_stack_without_models_is_probed_by_connection_only(program):

@@ -11,8 +11,6 @@ from hypothesis import strategies as st
 
 from serving.bundles import BundleManifest
 from serving.manifests import (
-    DRAIN_S,
-    GRACE_S,
     ModelServerSpec,
     StoreLocation,
     model_server_objects,
@@ -21,7 +19,6 @@ from serving.manifests import (
 )
 from serving.namespace import namespace_objects
 from serving.protos import model_server_config_pb2
-from serving.routes import GATEWAY_NAMESPACE
 from serving.settings_sections import Replicas, Resources, Serving
 
 MANIFEST = BundleManifest.model_validate(manifest_document(archive_bytes()))
@@ -127,17 +124,23 @@ def test_the_namespace_enforces_the_restricted_standard_and_is_closed():
     objects = namespace_objects("serving", "model-server", {"a": "b"})
     labels = objects["namespace"]["metadata"]["labels"]
     assert {labels[f"pod-security.kubernetes.io/{mode}"] for mode in ("enforce", "warn", "audit")} == {"restricted"}
-    assert objects["deny-ingress"]["spec"] == {"podSelector": {}, "policyTypes": ["Ingress"]}
+    assert objects["default-deny"]["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     assert objects["service-account"]["metadata"]["annotations"] == {"a": "b"}
     assert objects["service-account"]["automountServiceAccountToken"] is False
-    assert set(objects) == {"namespace", "service-account", "puller", "deny-ingress"}
+    assert set(objects) == {"namespace", "service-account", "puller", "default-deny", "priority"}
 
 
-def test_only_the_gateway_reaches_the_servers_ports():
-    (rule,) = model_server_objects(spec())["network-policy"]["spec"]["ingress"]
-    (source,) = rule["from"]
-    assert source == {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": GATEWAY_NAMESPACE}}}
-    assert [(each["protocol"], each["port"]) for each in rule["ports"]] == [("TCP", 8500), ("TCP", 8501)]
+def test_servers_come_before_batch_work_and_behind_what_the_cluster_needs():
+    priority = namespace_objects("serving", "model-server", {})["priority"]
+    assert 0 < priority["value"] < 1_000_000_000  # from there on it is the system's
+    assert pod(priority_class=priority["metadata"]["name"])["spec"]["priorityClassName"] == "model-server"
+    assert "priorityClassName" not in pod()["spec"]
+
+
+def test_pods_of_a_version_are_spread_over_zones_and_nodes_where_there_are_several():
+    spread = pod()["spec"]["topologySpreadConstraints"]
+    assert [each["topologyKey"] for each in spread] == ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
+    assert {each["whenUnsatisfiable"] for each in spread} == {"ScheduleAnyway"}
 
 
 def test_every_selector_finds_the_pods_of_its_version_and_of_no_other():
@@ -260,11 +263,19 @@ def test_probes_ask_the_grpc_port_and_start_up_may_take_ten_minutes():
 
 
 def test_pods_drain_before_they_are_killed():
-    assert (DRAIN_S, GRACE_S) == (20, 30)
     assert server()["lifecycle"] == {"preStop": {"sleep": {"seconds": 20}}}
     assert pod()["spec"]["terminationGracePeriodSeconds"] == 30
     longest = Serving.model_json_schema()["properties"]["requestTimeoutMs"]["maximum"]
-    assert longest < 1000 * DRAIN_S  # the longest request ends within the drain
+    assert longest < 1000 * Serving().drain_s  # the longest request ends within the drain
+
+
+def test_the_drain_is_as_long_as_the_settings_say_and_may_be_left_out():
+    longer = Serving.model_validate({"drainS": 90})
+    assert server(serving=longer)["lifecycle"] == {"preStop": {"sleep": {"seconds": 90}}}
+    assert pod(serving=longer)["spec"]["terminationGracePeriodSeconds"] == 100
+    none = Serving.model_validate({"drainS": 0})
+    assert "lifecycle" not in server(serving=none)
+    assert pod(serving=none)["spec"]["terminationGracePeriodSeconds"] == 10
 
 
 def test_a_fixed_number_of_pods_has_no_autoscaler_and_a_range_has_no_fixed_number():

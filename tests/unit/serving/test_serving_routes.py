@@ -38,7 +38,7 @@ def test_the_gateway_has_one_plain_listener_on_the_public_port():
         "gatewayClassName": CLASS_NAME, "listeners": [{"name": "public", "port": 8080, "protocol": "HTTP"}],
     }  # fmt: skip
     assert objects["class"]["spec"]["controllerName"] == CONTROLLER
-    assert set(objects) == {"proxy", "class", "gateway", "client-policy", "load-balancer"}
+    assert set(objects) == {"priority", "proxy", "class", "gateway", "client-policy", "load-balancer"}
 
 
 def test_with_a_certificate_the_listener_terminates_tls():
@@ -71,6 +71,13 @@ def test_connections_end_after_minutes_so_that_callers_follow_dns_and_a_photo_fi
     connection = gateway_objects("serving", ingress())["client-policy"]["spec"]["connection"]
     assert connection["connectionLimit"]["maxConnectionDuration"] == "300s"
     assert connection["bufferLimit"] == "8Mi"
+
+
+def test_a_caller_that_sends_slowly_holds_no_connection_for_ever_and_old_tls_is_refused():
+    policy = gateway_objects("serving", ingress(tlsSecret="front"))["client-policy"]["spec"]
+    assert policy["timeout"]["http"]["requestReceivedTimeout"] == "60s"
+    assert policy["tls"] == {"minVersion": "1.2"}
+    assert "tls" not in gateway_objects("serving", ingress())["client-policy"]["spec"]
 
 
 def test_only_the_prediction_service_is_reachable_over_grpc():
