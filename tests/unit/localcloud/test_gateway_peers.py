@@ -89,7 +89,7 @@ def ask(name, count=40, timeout=5.0):
     return counts
 
 
-def settled(name, wanted, seconds=10.0):
+def settled(name, wanted, seconds=30.0):
     """Wait until every request to a site is answered as wanted; return the last answers."""
     deadline = time.monotonic() + seconds
     while (counts := ask(name, 10)) != {wanted: 10} and time.monotonic() < deadline:
