@@ -65,8 +65,7 @@ class HealthMonitor:
 
     def __init__(self) -> None:
         self._states: dict[str, _State] = {}
-        self.calculated: dict[str, Calculated] = {}
-        """Checks over other checks, by key."""
+        self.calculated: dict[str, Calculated] = {}  # checks over other checks, by key
 
     def healthy(self, key: str) -> bool:
         """Return whether the check counts as healthy; an unknown or empty key does."""

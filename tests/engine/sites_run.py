@@ -250,12 +250,12 @@ class Asking(threading.Thread):
 
     def __init__(self, *clouds):
         super().__init__(daemon=True)
-        self._clouds, self._stop = clouds, threading.Event()
+        self._clouds, self._over = clouds, threading.Event()
         self.asked = Counter()
         self.empty, self.dead = [], []
 
     def run(self):
-        while not self._stop.wait(0.05):
+        while not self._over.wait(0.05):
             for cloud in self._clouds:
                 found = answers(cloud)
                 self.asked[cloud] += 1
@@ -269,5 +269,5 @@ class Asking(threading.Thread):
         return self
 
     def __exit__(self, *_):
-        self._stop.set()
+        self._over.set()
         self.join(10)
