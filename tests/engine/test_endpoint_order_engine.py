@@ -56,7 +56,7 @@ def test_a_cloud_that_is_added_is_in_no_answer_before_everything_of_it_is_there(
     assert {operation for operation, *_ in made} == {"create"}
     last = max(ended for _, _, _, ended in made)
     published = [step for step in called(steps, "endpoint") if step[1] in (NAME, "endpoint-route53-iowa")]
-    assert len(published) == 2
+    assert len(published) == 3, "a health check and a record of Route 53, and the record set of Cloud DNS"
     assert min(begun for _, _, begun, _ in published) > last
     new = set(sites.outputs()["addresses"]["iowa"])
     # A health check counts as passed until it has failed, so for a moment the gateway's last step can be waited for.
