@@ -13,9 +13,9 @@ frozen = load_frozen(settings)
 bundles = load_bundles(settings)
 providers = declare_providers(settings)
 preflight(settings, bundles, providers)
-sites = declare_sites(settings, bundles, providers)
-endpoint = declare_endpoint(settings, sites, frozen)
 ci = declare_ci(settings, frozen)
+sites = declare_sites(settings, bundles, providers, ci)
+endpoint = declare_endpoint(settings, sites, frozen)
 
 for name, value in outputs(settings, sites, endpoint, ci, frozen).items():
     pulumi.export(name, value)

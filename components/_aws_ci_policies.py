@@ -38,7 +38,7 @@ _EC2 = [
 ]  # fmt: skip
 _CLUSTER_PARTS = ("cluster", "nodegroup", "addon", "access-entry", "podidentityassociation")
 _READ = [
-    "ec2:Describe*", "ec2:Get*", "eks:Describe*", "eks:List*", "elasticloadbalancing:Describe*", "ecr:Describe*",
+    "ec2:Describe*", "eks:Describe*", "eks:List*", "elasticloadbalancing:Describe*", "ecr:Describe*",
     "ecr:GetAuthorizationToken", "ecr:GetLifecyclePolicy", "ecr:ListTagsForResource", "kms:DescribeKey", "kms:List*",
     "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "logs:Describe*", "logs:List*", "iam:Get*", "iam:List*",
     "route53:Get*", "route53:List*", "s3:GetBucket*", "s3:GetEncryptionConfiguration", "s3:GetLifecycleConfiguration",

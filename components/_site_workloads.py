@@ -66,9 +66,7 @@ def declare_base(name: str, site: Site, settings: Settings) -> Base:
         return Base(namespace, certificates)
     identity = PeerIdentity(
         f"{name}-identity-for-peers",
-        PeerIdentityArgs(
-            namespace=SERVING_NAMESPACE, site=name, domain=settings.domain, read=name not in settings.frozen
-        ),
+        PeerIdentityArgs(namespace=SERVING_NAMESPACE, site=name, domain=settings.domain),
         _after(in_cluster, namespace, certificates.release),
     )
     return Base(namespace, certificates, identity)

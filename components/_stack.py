@@ -25,6 +25,8 @@ SITE_MODULES = {"aws": "aws_site", "gcp": "gcp_site", "azure": "azure_site", "ku
 
 Providers = Mapping[str, Optional[pulumi.ProviderResource]]
 """Provider of each site's cloud; None where a site has no cloud."""
+Pipeline = pulumi.Output[dict[str, Any]]
+"""By cloud, what the pipeline is configured with."""
 
 
 def declare_providers(settings: Settings) -> Providers:
@@ -36,14 +38,20 @@ def declare_providers(settings: Settings) -> Providers:
     }
 
 
-def declare_sites(settings: Settings, bundles: Bundles, providers: Providers) -> dict[str, Site]:
+def declare_sites(
+    settings: Settings, bundles: Bundles, providers: Providers, ci: Optional[Pipeline]
+) -> dict[str, Site]:
     """Declare every site that is not frozen: its cluster, the way in, and every model version it serves."""
-    sites: dict[str, Site] = {
-        name: _module(settings.sites[name].cloud).declare(
-            name, settings.sites[name], settings, site_policies(name, settings), hardening(settings), provider
+    sites: dict[str, Site] = {}
+    for name, provider in providers.items():
+        site = settings.sites[name]
+        more = {}
+        if site.cloud == "aws" and ci is not None:
+            # Of all clouds only EKS has a list of its own of who may come in.
+            more["deployer_role_arn"] = ci.apply(lambda found: str(found["aws"]["deploy_role_arn"]))
+        sites[name] = _module(site.cloud).declare(
+            name, site, settings, site_policies(name, settings), hardening(settings), provider, **more
         )
-        for name, provider in providers.items()
-    }
     bases = {name: declare_base(name, site, settings) for name, site in sites.items()}
     for name, site in sites.items():
         # The cluster as a whole, not only what runs in it: no node may go before the public name leads elsewhere.
@@ -115,7 +123,7 @@ def declare_endpoint(settings: Settings, sites: Mapping[str, Site], frozen: Froz
     )
 
 
-def declare_ci(settings: Settings, frozen: Frozen) -> Optional[pulumi.Output[dict[str, Any]]]:
+def declare_ci(settings: Settings, frozen: Frozen) -> Optional[Pipeline]:
     """Declare what the pipeline previews and deploys with, on every cloud that is not frozen as a whole.
 
     Each cloud's identities are made where its first site is: in its account, project or subscription.
@@ -176,7 +184,7 @@ def outputs(
     settings: Settings,
     sites: Mapping[str, Site],
     endpoint: Optional[GlobalEndpoint],
-    ci: Optional[pulumi.Output[dict[str, Any]]],
+    ci: Optional[Pipeline],
     frozen: Frozen,
 ) -> dict[str, Any]:
     """What the stack exports; of what is frozen, what it exported last."""

@@ -23,7 +23,7 @@ from components.aks_workload_identity import AksWorkloadIdentity, AksWorkloadIde
 from components.azure_key_vault import AzureEncryptionKey, AzureKeyVault, AzureKeyVaultArgs
 from components.azure_lock import AzureLock, AzureLockArgs
 from components.blob_model_store import BlobModelStore, BlobModelStoreArgs
-from components.nvidia_device_plugin import NvidiaDevicePlugin, NvidiaDevicePluginArgs
+from components.nvidia_device_plugin import IMAGE, NvidiaDevicePlugin, NvidiaDevicePluginArgs
 
 _ANNOTATION = "service.beta.kubernetes.io/azure-load-balancer"
 
@@ -221,7 +221,7 @@ class AksServingCluster(pulumi.ComponentResource):
         if a.gpu_pools:
             NvidiaDevicePlugin(
                 f"{name}-nvidia",
-                NvidiaDevicePluginArgs(pools=list(a.gpu_pools)),
+                NvidiaDevicePluginArgs(pools=list(a.gpu_pools), image=self.image(IMAGE)),
                 pulumi.ResourceOptions(parent=self, provider=self.provider),
             )
         self.issuer_url: Optional[pulumi.Output[str]] = cluster.issuer_url

@@ -8,7 +8,6 @@ import pulumi_aws as aws
 from components._capacity import CapacityPolicy
 from components._hardening import Hardening
 from components._serving_cluster import SERVICE_ACCOUNT, SERVING_NAMESPACE, Site
-from components.aws_ci_identity import AwsCiIdentity, AwsCiIdentityArgs
 from components.eks_serving_cluster import EksServingCluster, EksServingClusterArgs
 from serving.settings import AwsSite, Settings
 
@@ -67,20 +66,6 @@ def declare(
         pulumi.ResourceOptions(providers=[provider]),
     )
     return Site(cluster, provider)
-
-
-def declare_ci(settings: Settings, provider: pulumi.ProviderResource) -> Optional[AwsCiIdentity]:
-    """Declare the roles of the settings' pipeline, in the account of a provider; None where there is no pipeline."""
-    ci = settings.access.ci
-    if ci is None:
-        return None
-    return AwsCiIdentity(
-        "ci-aws",
-        AwsCiIdentityArgs(
-            issuer=ci.issuer, preview_subject=ci.preview, deploy_subject=ci.deploy, labels=settings.all_labels
-        ),
-        pulumi.ResourceOptions(provider=provider),
-    )
 
 
 def endpoint_provider() -> pulumi.ProviderResource:

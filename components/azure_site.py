@@ -7,10 +7,8 @@ from components._capacity import CapacityPolicy
 from components._hardening import Hardening
 from components._serving_cluster import SERVICE_ACCOUNT, SERVING_NAMESPACE, Site
 from components.aks_serving_cluster import AksServingCluster, AksServingClusterArgs
+from serving.peers import PEER_PORT
 from serving.settings import AzureSite, Settings
-
-PEER_PORT = 8443
-"""Port on which the gateways of the sites reach each other."""
 
 
 def declare_provider(name: str, site: AzureSite) -> pulumi.ProviderResource:
@@ -46,6 +44,7 @@ def declare(
             hardening=hardening,
             zones=list(site.zones) if site.zones else None,
             mirror=settings.images.mirror,
+            docker_hub_vault_id=settings.images.docker_hub_vault if settings.images.mirror else None,
             protect=settings.protect,
             labels=settings.all_labels,
         ),

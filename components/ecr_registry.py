@@ -21,7 +21,7 @@ _HUB = "docker.io"
 _UPSTREAMS = {
     _HUB: ("docker-hub", "registry-1.docker.io"),
     "quay.io": ("quay", "quay.io"),
-    "registry.k8s.io": ("kubernetes", "registry.k8s.io"),
+    "registry.k8s.io": ("k8s", "registry.k8s.io"),
     "public.ecr.aws": ("ecr-public", "public.ecr.aws"),
 }
 """Registry to the last part of its prefix in the cache, and its address. Others need a token each."""

@@ -29,7 +29,7 @@ from components.eks_load_balancer_controller import (
 from components.eks_network import DEFAULT_CIDR, EksNetwork, EksNetworkArgs, zone_problems
 from components.eks_node_pool import EksNodePool, EksNodePoolArgs
 from components.eks_workload_identity import EksWorkloadIdentity, EksWorkloadIdentityArgs
-from components.nvidia_device_plugin import NvidiaDevicePlugin, NvidiaDevicePluginArgs
+from components.nvidia_device_plugin import IMAGE, NvidiaDevicePlugin, NvidiaDevicePluginArgs
 from components.s3_model_store import S3ModelStore, S3ModelStoreArgs
 
 _ANNOTATION = "service.beta.kubernetes.io/aws-load-balancer"
@@ -307,7 +307,9 @@ class EksServingCluster(pulumi.ComponentResource):
     ) -> LoadBalancerController:
         inside = pulumi.ResourceOptions(parent=self, providers=[self.provider])
         if a.gpu_pools:
-            NvidiaDevicePlugin(f"{name}-nvidia", NvidiaDevicePluginArgs(pools=list(a.gpu_pools)), inside)
+            NvidiaDevicePlugin(
+                f"{name}-nvidia", NvidiaDevicePluginArgs(pools=list(a.gpu_pools), image=self.image(IMAGE)), inside
+            )
         ClusterAutoscaler(
             f"{name}-autoscaler",
             ClusterAutoscalerArgs(

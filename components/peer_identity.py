@@ -8,7 +8,7 @@ import pulumi
 
 from components._base import coerce, reject, token
 from components._kubernetes import manifest_resource
-from serving.certificates import PEER_AUTHORITY_REQUEST, peer_identity_objects, peer_name
+from serving.certificates import PEER_AUTHORITY, peer_identity_objects, peer_name
 
 _LONGEST_NAME = 253
 
@@ -23,8 +23,6 @@ class PeerIdentityArgs:
     """Name of the site."""
     domain: str
     """Public name of all sites; the gateway shows `<site>.peer.<domain>`, which need not be in DNS."""
-    read: Optional[bool] = None
-    """Whether to read the authority's certificate from the cluster. Default True; False for a cluster that is down."""
 
     def __post_init__(self) -> None:
         name = peer_name(self.site, self.domain)
@@ -38,8 +36,8 @@ class PeerIdentity(pulumi.ComponentResource):
     Needs cert-manager in the cluster. Private keys are made there and never read.
     """
 
-    authority: Optional[pulumi.Output[str]]
-    """PEM certificate of the authority, public; None when it is not read."""
+    authority: pulumi.Output[str]
+    """PEM certificate of the authority, public."""
 
     def __init__(self, name: str, args: PeerIdentityArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__(token(PeerIdentity), name, {}, opts)
@@ -50,29 +48,29 @@ class PeerIdentity(pulumi.ComponentResource):
             made[role] = manifest_resource(f"{name}-{role}", manifest, options)
         # Complete when the gateway has its certificate. Not an output: a resource has no schema type.
         self.certificate = made["certificate"]
-        self.authority = None
-        if a.read is not False:
-            # The request and not the Secret, which also holds the key. By the authority's id, which a preview does not
-            # know before there is one: then there is nothing to read either.
-            identifier = made["authority"].id.apply(lambda _: f"{a.namespace}/{PEER_AUTHORITY_REQUEST}")
-            request = _Request(
-                f"{name}-request", identifier, pulumi.ResourceOptions(parent=self, depends_on=[made["authority"]])
-            )
-            self.authority = request.status.apply(_certificate)
+        # The request and not the Secret, which also holds the key. By the authority's id, which a preview does not know
+        # before there is one: then there is nothing to read either.
+        found = _Found("Certificate", f"{name}-found", made["authority"].id, self, made["authority"])
+        # Every issue has a request of its own; older ones are deleted.
+        identifier = found.status.apply(lambda status: f"{a.namespace}/{PEER_AUTHORITY}-{int(status['revision'])}")
+        request = _Found("CertificateRequest", f"{name}-request", identifier, self, found)
+        self.authority = request.status.apply(_certificate)
         self.register_outputs({"authority": self.authority})
 
 
-class _Request(pulumi.CustomResource):
-    """A CertificateRequest that is there already. `CustomResource.get` of the SDK knows no `status`."""
+class _Found(pulumi.CustomResource):
+    """An object of cert-manager that is there already. `CustomResource.get` of the SDK knows no `status`."""
 
     status: pulumi.Output[Any]
 
-    def __init__(self, name: str, identifier: pulumi.Input[str], opts: pulumi.ResourceOptions) -> None:
+    def __init__(
+        self, kind: str, name: str, identifier: pulumi.Input[str], parent: pulumi.Resource, after: pulumi.Resource
+    ) -> None:
         super().__init__(
-            "kubernetes:cert-manager.io/v1:CertificateRequest",
+            f"kubernetes:cert-manager.io/v1:{kind}",
             name,
             {"status": None},
-            pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(id=identifier)),
+            pulumi.ResourceOptions(parent=parent, depends_on=[after], id=identifier),
         )
 
 

@@ -11,9 +11,8 @@ CERT_MANAGER_NAMESPACE = "cert-manager"
 CERT_MANAGER_ACCOUNT = "cert-manager"
 """Service account of cert-manager's controller."""
 PEER_AUTHORITY = "peer-ca"
-"""Certificate, Secret and Issuer of a site's own authority."""
-PEER_AUTHORITY_REQUEST = f"{PEER_AUTHORITY}-1"
-"""The request that cert-manager makes for the first revision of the authority; its status holds the public part."""
+"""Certificate, Secret and Issuer of a site's own authority. The public part is in the status of the request that
+cert-manager makes for each revision, `<certificate>-<revision>`."""
 PEER_SECRET = "peer"  # noqa: S105 - the name of a Secret
 PUBLIC_SECRET = "serving-tls"  # noqa: S105 - the name of a Secret
 ACME_ISSUER = "acme"

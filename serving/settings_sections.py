@@ -159,6 +159,12 @@ class Images(Block):
         default=True,
         description="take images through a cache in each cloud's registry, so that it starts pods alone",
     )
+    docker_hub_vault: str | None = Field(
+        default=None,
+        pattern=r"(?i)^/subscriptions/[0-9a-f-]{36}/resourceGroups/[^/]+/providers/Microsoft\.KeyVault/vaults/[a-z0-9-]{3,24}$",
+        description="id of the Azure key vault with the secrets docker-hub-username and docker-hub-token; without it "
+        "Azure sites do not cache images of Docker Hub",
+    )
     docker_hub_secret: str | None = Field(
         default=None,
         pattern=r"^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:ecr-pullthroughcache/[A-Za-z0-9/_+=.@-]+$",

@@ -26,6 +26,6 @@ def test_an_image_of_another_registry_is_not_cached(reference):
     assert cached_path(reference, PREFIXES) is None
 
 
-def test_what_is_no_image_is_refused():
-    with pytest.raises(ValueError, match="must be registry/repository"):
-        cached_path("tensorflow/serving:2.20.0", PREFIXES)
+def test_an_image_without_a_registry_is_of_docker_hub():
+    assert cached_path("tensorflow/serving:2.20.0", PREFIXES) == "docker-hub/tensorflow/serving:2.20.0"
+    assert cached_path("busybox:1", PREFIXES) == "docker-hub/library/busybox:1"
