@@ -44,13 +44,13 @@ def declare_sites(
     """Declare every site that is not frozen: its cluster, the way in, and every model version it serves."""
     sites: dict[str, Site] = {}
     for name, provider in providers.items():
-        site = settings.sites[name]
+        wanted = settings.sites[name]
         more = {}
-        if site.cloud == "aws" and ci is not None:
+        if wanted.cloud == "aws" and ci is not None:
             # Of all clouds only EKS has a list of its own of who may come in.
             more["deployer_role_arn"] = ci.apply(lambda found: str(found["aws"]["deploy_role_arn"]))
-        sites[name] = _module(site.cloud).declare(
-            name, site, settings, site_policies(name, settings), hardening(settings), provider, **more
+        sites[name] = _module(wanted.cloud).declare(
+            name, wanted, settings, site_policies(name, settings), hardening(settings), provider, **more
         )
     bases = {name: declare_base(name, site, settings) for name, site in sites.items()}
     for name, site in sites.items():

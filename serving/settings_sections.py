@@ -161,7 +161,7 @@ class Images(Block):
     )
     docker_hub_vault: str | None = Field(
         default=None,
-        pattern=r"(?i)^/subscriptions/[0-9a-f-]{36}/resourceGroups/[^/]+/providers/Microsoft\.KeyVault/vaults/[a-z0-9-]{3,24}$",
+        pattern=r"^/subscriptions/[0-9a-fA-F-]{36}/resourceGroups/[^/]+/providers/Microsoft\.KeyVault/vaults/[a-zA-Z0-9-]{3,24}$",
         description="id of the Azure key vault with the secrets docker-hub-username and docker-hub-token; without it "
         "Azure sites do not cache images of Docker Hub",
     )
