@@ -10,22 +10,27 @@ import pulumi
 
 import components
 from components._endpoint import EndpointRecords, SiteTarget
-from tests.components.cloud_answers import GCP_PROJECT, SUBSCRIPTION
+from components.peer_backends import Peer
+from tests.components.cloud_answers import AWS_ACCOUNT, GCP_PROJECT, GCP_PROJECT_NUMBER, SUBSCRIPTION
 from tests.components.clusters import KEY, NAMESPACE, SERVICE_ACCOUNT
 
 NAMES = sorted(components._MODULES)
 """Every public component."""
 SITES = {"a": SiteTarget(weight=1, addresses=["203.0.113.1", "203.0.113.2"])}
 VALUES: dict[str, Any] = {
+    "account_id": AWS_ACCOUNT,
     "addresses": ["203.0.113.1"],
     "bucket_arn": "arn:aws:s3:::models",
     "bucket_name": "models",
+    "cluster_arn": f"arn:aws:eks:us-east-1:{AWS_ACCOUNT}:cluster/c",
     "cluster_id": "projects/p/locations/us-central1/clusters/c",
     "cluster_name": "c",
     "container_id": "/subscriptions/s/containers/models",
     "deploy_subject": "repo:acme/platform:environment:prod",
     "domain": "serve.example.com",
+    "email": "ops@example.com",
     "gpu_class": "T4-class",
+    "group": "blob",
     "issuer": "https://ci.example.com",
     "issuer_url": "https://issuer.example.com/",
     "kubeconfig_path": "premises.kubeconfig",
@@ -39,15 +44,20 @@ VALUES: dict[str, Any] = {
     "node_role_arn": "arn:aws:iam::123456789012:role/nodes",
     "node_service_account": f"nodes@{GCP_PROJECT}.iam.gserviceaccount.com",
     "object_key": KEY,
+    "peers": {"b": Peer(authority="-----BEGIN CERTIFICATE-----", addresses=["203.0.113.9"])},
     "pool": "t4",
     "pools": ["t4"],
     "port": 8080,
     "preview_subject": "repo:acme/platform:pull_request",
     "project": GCP_PROJECT,
+    "project_number": GCP_PROJECT_NUMBER,
     "records": EndpointRecords(domain="serve.example.com", port=8080, ttl=30, sites=SITES),
     "region": "us-central1",
     "resource_group_id": "/subscriptions/s/resourceGroups/g",
     "resource_group_name": "g",
+    "resource_id": f"/subscriptions/{SUBSCRIPTION}/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/a",
+    "scopes": {"key": f"/subscriptions/{SUBSCRIPTION}/resourceGroups/g/providers/Microsoft.KeyVault/vaults/a"},
+    "security_group_id": "sg-1",
     "service_account": SERVICE_ACCOUNT,
     "site": "a",
     "sites": SITES,
@@ -63,6 +73,8 @@ VALUES: dict[str, Any] = {
     "system_min_nodes": 1,
     "version": 1,
     "versions": {"1": 100},
+    "vpc_id": "vpc-1",
+    "zone_id": "Z0123456789ABCDEFGHIJ",
     "zones": ["us-east-1a", "us-east-1b"],
 }
 """Values of required arguments, the same wherever they appear."""
