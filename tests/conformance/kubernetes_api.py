@@ -27,7 +27,11 @@ _ZONES = "aws:index/getAvailabilityZones:getAvailabilityZones"
 _REQUEST = "kubernetes:cert-manager.io/v1:CertificateRequest"
 _RELEASE = "kubernetes:helm.sh/v3:Release"
 _ADDRESSES = {
-    "aws:ec2/eip:Eip": lambda name, inputs: {"publicIp": "203.0.113.11", "allocationId": f"{name}-allocation"}
+    "aws:ec2/eip:Eip": lambda name, inputs: {
+        "publicIp": "203.0.113.11",
+        "allocationId": f"{name}-allocation",
+        "arn": f"arn:aws:ec2:us-east-1:123456789012:elastic-ip/{name}",
+    }
 }
 _SERVER = "kube-apiserver 1.36: server-side dry run, strict field validation"
 _GATEWAY = (
@@ -88,6 +92,7 @@ def variants() -> dict[str, dict[str, Any]]:
         }
         found[f"{stack} with all"] = {
             **settings,
+            "pools": {name: {**pool, "max": 6} for name, pool in settings["pools"].items()},
             "models": {"scenes": canary, "texts": {**model, "bundle": "build/bundles/texts"}},
             "access": {**settings.get("access", {}), "callers": callers},
             "ingress": {**settings.get("ingress", {}), **({} if stack == "prod" else {"tlsSecret": "front"})},

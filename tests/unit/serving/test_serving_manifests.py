@@ -10,13 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.bundles import BundleManifest
-from serving.manifests import (
-    ModelServerSpec,
-    StoreLocation,
-    model_server_objects,
-    server_arguments,
-    server_name,
-)
+from serving.manifests import ModelServerSpec, StoreLocation, model_server_objects, server_arguments, server_name
 from serving.namespace import namespace_objects
 from serving.protos import model_server_config_pb2
 from serving.settings_sections import Replicas, Resources, Serving

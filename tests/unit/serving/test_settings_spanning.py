@@ -37,6 +37,14 @@ CASES: list[tuple[Changes, list[str]]] = [
         {"sites.iowa.cidr": "10.10.16.0/20"},
         ["sites.iowa.cidr: must not overlap the network of another site (got 10.10.16.0/20, and 10.10.0.0/16 of "],
     ),
+    (
+        {"sites.endpoint": {**WHOLE["sites"]["iowa"], "cidr": "10.90.0.0/16"}},
+        ["sites.endpoint: the name is taken by other resources (got 'endpoint'); choose another name"],
+    ),
+    (
+        {"sites.iowa-b": {**WHOLE["sites"]["iowa"], "cidr": "10.90.0.0/16"}},
+        ["sites.iowa-b: must not begin with iowa-, as everything of iowa does (got 'iowa-b'); choose another name"],
+    ),
     ({"frozen": ["ohio"]}, ["frozen.0: must be a site, route53 or cloudDns (got 'ohio'); use one of virginia, iowa"]),
     (
         {"cluster.authorizedRanges": []},
