@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from tests.engine.sites_run import Asking, answers
+from tests.engine.sites.sites_run import Asking, answers
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(900)]
 NAME = "endpoint-cloud-dns-name"

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from tests.engine.sites_run import healthy
+from tests.engine.sites.sites_run import healthy
 
 pytestmark = pytest.mark.engine
 

@@ -2,43 +2,38 @@
 
 import copy
 import signal
-import time
 
 import pytest
 
-from components._frozen import AUTHORITIES
 from localcloud import lifecycle
-from tests.engine.sites_run import Asking, answers, healthy
+from serving.frozen import EXCLUDE_VARIABLE as VARIABLE
+from tests.engine.sites.sites_run import Asking, answers, healthy, wait_healthy
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(900)]
-VARIABLE = "PULUMI_OPTION_EXCLUDE"
-
-
-def of(names, urn):
-    own = urn.rpartition("::")[2]
-    return any(own == name or own.startswith(f"{name}-") for name in (AUTHORITIES.get(each, each) for each in names))
+OWNERS = {"route53": ["endpoint-route53", "endpoint-aws"], "cloudDns": ["endpoint-cloud-dns", "endpoint-gcp"]}
+"""Names that everything of an authority begins with."""
 
 
 def exact(sites, *names):
     """The engine's option, naming what the state holds of sites and authorities one by one."""
-    return {VARIABLE: ",".join(urn for urn in sites.state() if of(names, urn))}
+    return {VARIABLE: ",".join(part(sites.state(), *names))}
 
 
 def patterns(*names):
-    """The engine's option, as patterns."""
-    owners = [AUTHORITIES.get(each, each) for each in names]
-    return {VARIABLE: ",".join(f"urn:pulumi:local::tricorn::**::{each}{end}" for each in owners for end in ("", "-*"))}
+    """The engine's option, as patterns that someone may write by hand."""
+    return {VARIABLE: ",".join(f"urn:pulumi:local::tricorn::**::{owner}{rest}" for name in names
+                               for owner in OWNERS.get(name, [name]) for rest in ("", "-*"))}  # fmt: skip
 
 
 def part(state, *names):
-    return {urn: each for urn, each in state.items() if of(names, urn)}
-
-
-def wait_healthy(addresses, seconds=120):
-    deadline = time.monotonic() + seconds
-    while not all(map(healthy, addresses)):
-        assert time.monotonic() < deadline, f"{addresses} do not serve"
-        time.sleep(0.5)
+    """What a state holds of sites and authorities."""
+    owners = [owner for name in names for owner in OWNERS.get(name, [name])]
+    found = {}
+    for urn, each in state.items():
+        own = urn.rpartition("::")[2]
+        if any(own == owner or own.startswith(f"{owner}-") for owner in owners):
+            found[urn] = each
+    return found
 
 
 def canary(sites, version=2):
@@ -55,7 +50,7 @@ def back_to_normal(sites):
 def test_frozen_without_the_engine_being_told_is_refused_before_anything_would_be_deleted(sites):
     before = sites.state()
     sites.settings = {**sites.base(), "frozen": ["iowa"]}
-    for variables in ({}, patterns("virginia"), {VARIABLE: next(urn for urn in before if of(["iowa"], urn))}):
+    for variables in ({}, patterns("virginia"), {VARIABLE: next(iter(part(before, "iowa")))}):
         done = sites.preview(expect=None, **variables)
         assert done.returncode
         text = done.stdout + done.stderr
@@ -86,7 +81,7 @@ def test_with_a_whole_cloud_gone_its_authority_included_the_rest_is_updated_and_
         sites.up(**options)
         after = sites.state()
         assert part(after, "iowa", "cloudDns") == part(before, "iowa", "cloudDns")
-        assert not [step for step in sites.steps() if of(["iowa", "cloudDns"], step[1])]
+        assert not part({urn: operation for operation, urn, *_ in sites.steps()}, "iowa", "cloudDns")
         for site in ("virginia", "ireland", "premises"):
             assert any(urn.endswith(f"::{site}-scenes-v2-deployment") for urn in after), site
         assert {key: sites.outputs()[key]["iowa"] for key in ("addresses", "stores", "kubeconfigs")} == {

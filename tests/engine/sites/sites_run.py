@@ -29,7 +29,7 @@ from localcloud.clusters.access import admin_kubeconfig_file
 from localcloud.paths import CLOUDS, RunPaths
 from localcloud.store import Pool, Store
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 DOMAIN, PORT = "sites.tricorn.test", 8080
 LIMIT_S = 280
 HOST, HOST_ID, HOST_NUMBER = "azure", "premises", 6
@@ -231,6 +231,14 @@ def healthy(address, model="scenes"):
     except OSError:
         return False
     return b"AVAILABLE" in answer
+
+
+def wait_healthy(addresses, seconds=120):
+    """Wait until every public address serves."""
+    deadline = time.monotonic() + seconds
+    while silent := [address for address in addresses if not healthy(address)]:
+        assert time.monotonic() < deadline, f"{silent} do not serve"
+        time.sleep(0.5)
 
 
 def answers(cloud, name=DOMAIN, kind="A"):
