@@ -22,10 +22,11 @@ from pathlib import Path
 import psutil
 import yaml
 from dnslib import QTYPE, RR, DNSRecord
+from kubernetes.client import CoreV1Api
 
 from localcloud import engine, ledger, lifecycle, processes
 from localcloud.addresses import DNS_PORT, endpoint_address, to_loopback
-from localcloud.clusters.access import admin_kubeconfig_file
+from localcloud.clusters.access import admin_kubeconfig_file, cluster_client
 from localcloud.paths import CLOUDS, RunPaths
 from localcloud.store import Pool, Store
 
@@ -61,6 +62,8 @@ class SitesRun:
         self._files = self._serve_files()
         self.address = ledger.allocate_address(self.store, HOST, "premises", "premises").ip
         self.kubeconfig = self._existing_cluster()
+        self.namespaces_before = self.namespaces()
+        self.added = None
         self.settings = self.base()
         self.pulumi("stack", "init", "local", expect=0)
 
@@ -125,6 +128,11 @@ class SitesRun:
             assert time.monotonic() < deadline, "the existing cluster does not start"
             time.sleep(0.2)
         return admin_kubeconfig_file(self.paths, HOST, HOST_ID)
+
+    def namespaces(self):
+        """Return the names of the namespaces of the existing cluster."""
+        core = CoreV1Api(cluster_client(self.paths, self.store.cluster(HOST, HOST_ID)))
+        return {each.metadata.name for each in core.list_namespace().items}
 
     def pulumi(self, *arguments, expect=None, **variables):
         """Run the CLI; `variables` are added to its environment."""
