@@ -14,31 +14,11 @@ from typing import Any
 
 import pulumi
 
+from serving.frozen import EXCLUDE_VARIABLE, frozen_resources
 from serving.settings import Settings
 
-EXCLUDE_VARIABLE = "PULUMI_OPTION_EXCLUDE"
-"""The engine's `--exclude` as a variable: URNs or patterns of them, separated by commas."""
-AUTHORITIES = {"route53": "endpoint-route53", "cloudDns": "endpoint-cloud-dns"}
-"""Name in the settings to the name of the component that declares the authority."""
-CI = "ci"
-"""Name of the component with the pipeline's identities."""
 _STATE_FUNCTION = "pulumi:pulumi:readStackResourceOutputs"
 _STACK_TYPE = "pulumi:pulumi:Stack"
-
-
-def owners(settings: Settings) -> list[str]:
-    """Names that everything frozen is called by: sites, authorities, and the pipeline's identities on a lost cloud."""
-    clouds = {site.cloud for site in settings.sites.values()}
-    alive = {site.cloud for name, site in settings.sites.items() if name not in settings.frozen}
-    return [
-        *(AUTHORITIES.get(name, name) for name in settings.frozen),
-        *(f"{CI}-{cloud}" for cloud in sorted(clouds - alive)),
-    ]
-
-
-def exclusions(settings: Settings, project: str, stack: str) -> list[str]:
-    """Patterns of URNs that the engine has to leave out, for `EXCLUDE_VARIABLE` (joined by commas) or `--exclude`."""
-    return [f"urn:pulumi:{stack}::{project}::**::{owner}{rest}" for owner in owners(settings) for rest in ("", "-*")]
 
 
 @dataclass(frozen=True)
@@ -66,8 +46,8 @@ def load_frozen(settings: Settings) -> Frozen:
     if not settings.frozen:
         return Frozen({})
     resources = _state()
-    names = owners(settings)
-    missing = sorted(urn for urn in resources if _is_owned(urn, names) and not _excluded(urn))
+    theirs = frozen_resources(resources, settings)
+    missing = sorted(urn for urns in theirs.values() for urn in urns if not _excluded(urn))
     if missing:
         raise pulumi.RunError(
             f"Pulumi.{pulumi.get_stack()}.yaml: tricorn:settings.frozen names {', '.join(settings.frozen)}, but the "
@@ -92,12 +72,6 @@ def _state() -> Mapping[str, Mapping[str, Any]]:
     answer = pulumi.runtime.invoke(_STATE_FUNCTION, {"stackName": stack}).value or {}
     resources: Mapping[str, Mapping[str, Any]] = answer.get("outputs") or {}
     return resources
-
-
-def _is_owned(urn: str, names: list[str]) -> bool:
-    """Whether a resource is called by one of the names."""
-    own = urn.rpartition("::")[2]
-    return any(own == name or own.startswith(f"{name}-") for name in names)
 
 
 def _excluded(urn: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, Optional, cast
 import pulumi
 
 from components._endpoint import SiteTarget
-from components._frozen import CI, Frozen
+from components._frozen import Frozen
 from components._hardening import Hardening
 from components._serving_cluster import Site
 from components._site_workloads import declare_base, declare_workloads
@@ -16,6 +16,7 @@ from components._stack_bundles import Bundles
 from components._stack_pools import site_policies
 from components.ci_identity import CiIdentity, CiIdentityArgs
 from components.global_endpoint import GlobalEndpoint, GlobalEndpointArgs
+from serving.frozen import CI
 from serving.routes import health_path
 from serving.settings import AnySite, AzureSite, GcpSite, Settings
 from serving.settings_sites import CloudSite

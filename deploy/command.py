@@ -8,14 +8,14 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import toolchain
 from deploy.errors import DeployError
-from deploy.frozen import exclusions
 from policy.registry import configuration
+from serving.frozen import EXCLUDE_VARIABLE, frozen_resources
 from serving.settings import Settings
 
 OPERATIONS = {
@@ -25,8 +25,6 @@ OPERATIONS = {
     "destroy": "delete everything of the stack",
 }
 _WITH_POLICY = ("preview", "up")
-EXCLUDE = "PULUMI_OPTION_EXCLUDE"
-"""The engine's `--exclude`; as a variable the program sees it, too."""
 _LONGEST_VARIABLE = 120_000
 """Characters; Linux takes no argument or variable above 128 KiB."""
 
@@ -68,8 +66,8 @@ def operate(project: Path, stack: str, operation: str, settings: Settings, argum
     pulumi = find_pulumi()
     environment = dict(os.environ)
     if settings.frozen:
-        frozen = exclusions(_state(pulumi, project, stack), settings)
-        environment[EXCLUDE] = _variable([urn for urns in frozen.values() for urn in urns])
+        frozen = _frozen(_state(pulumi, project, stack), settings)
+        environment[EXCLUDE_VARIABLE] = _variable([urn for urns in frozen.values() for urn in urns])
         for name, urns in frozen.items():
             print(f"frozen: {len(urns)} resources of {name} are left as they are", file=sys.stderr)
     with _policy(operation, settings) as policy:
@@ -100,6 +98,17 @@ def _state(pulumi: str, project: Path, stack: str) -> dict[str, Any]:
     except ValueError:
         raise DeployError(f"{stack}: `pulumi stack export` printed no JSON; run it by hand") from None
     return state
+
+
+def _frozen(state: Mapping[str, Any], settings: Settings) -> dict[str, list[str]]:
+    resources = (state.get("deployment") or {}).get("resources") or []
+    found = frozen_resources((each["urn"] for each in resources), settings)
+    if absent := [name for name, urns in found.items() if not urns]:
+        raise DeployError(
+            f"frozen: {', '.join(absent)} must be deployed already (got no resource of it in the stack's state); "
+            "remove it from frozen, or the site from sites until its cloud answers"
+        )
+    return found
 
 
 def _variable(urns: list[str]) -> str:

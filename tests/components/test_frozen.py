@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from components._frozen import EXCLUDE_VARIABLE, exclusions, owners
+from serving.frozen import EXCLUDE_VARIABLE, frozen_resources
 from serving.settings import parse_settings
 from tests.components import test_program
 from tests.components.test_program import ANSWERS, RECORD, RECORD_SET, settings_of
@@ -19,6 +19,7 @@ CLUSTER = "urn:pulumi:test::tricorn::tricorn:index:GkeServingCluster::gcp"
 CHILD = "urn:pulumi:test::tricorn::tricorn:index:GkeServingCluster$gcp:storage/bucket:Bucket::gcp-models-bucket"
 OTHER = "urn:pulumi:test::tricorn::tricorn:index:EksServingCluster::aws"
 ZONE = "urn:pulumi:test::tricorn::tricorn:index:GlobalEndpoint$tricorn:index:GcpDnsZone::endpoint-cloud-dns"
+KNOWN = (CLUSTER, CHILD, OTHER, ZONE)
 LAST = {
     "addresses": {"aws": ["203.0.113.1"], "gcp": ["203.0.113.77"], "azure": ["203.0.113.3"]},
     "kubeconfigs": {"gcp": "kept"},
@@ -29,7 +30,7 @@ LAST = {
 @pytest.fixture(autouse=True)
 def known(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the engine answers about the stack's own state."""
-    state: dict[str, Any] = {urn: {"type": "any", "outputs": {}} for urn in (CLUSTER, CHILD, OTHER, ZONE)}
+    state: dict[str, Any] = {urn: {"type": "any", "outputs": {}} for urn in KNOWN}
     state[STACK] = {"type": "pulumi:pulumi:Stack", "outputs": LAST}
     monkeypatch.setitem(ANSWERS, STATE, {"outputs": state})
 
@@ -42,7 +43,8 @@ def frozen(*names: str, **weights: int) -> dict[str, Any]:
 
 
 def excluding(monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]) -> None:
-    monkeypatch.setenv(EXCLUDE_VARIABLE, ",".join(exclusions(parse_settings(settings), "tricorn", "test")))
+    found = frozen_resources(KNOWN, parse_settings(settings))
+    monkeypatch.setenv(EXCLUDE_VARIABLE, ",".join(urn for urns in found.values() for urn in urns))
 
 
 def test_nothing_of_a_frozen_site_is_declared_and_nothing_of_its_cloud_is_asked(program, preview, monkeypatch):
@@ -123,14 +125,6 @@ def test_a_site_that_was_never_made_cannot_be_frozen(program, monkeypatch):
     settings["sites"]["oregon"] = {**settings["sites"]["gcp"], "cidr": "10.90.0.0/16"}
     excluding(monkeypatch, settings)
     assert "oregon, which this stack has not made yet" in test_program.refusal(program, settings)
-
-
-def test_the_pipelines_identities_are_left_alone_only_where_a_cloud_is_lost_as_a_whole():
-    one = parse_settings(frozen("gcp", "route53"))
-    assert owners(one) == ["gcp", "endpoint-route53", "ci-gcp"]
-    settings = frozen("gcp")
-    settings["sites"]["oregon"] = {**settings["sites"]["gcp"], "cidr": "10.90.0.0/16"}
-    assert owners(parse_settings(settings)) == ["gcp"]
 
 
 def test_without_anything_frozen_the_state_is_not_read(program):

@@ -96,8 +96,8 @@ ips["azure"] = AksAddress("azure-ip", AksAddressArgs(protect=False, **place), on
 stored = [store.upload("scenes", "bundles/scenes/" + "a" * 64 + ".tar", "bundle.tar") for store in (s3, gcs, blob)]
 records = EndpointRecords(domain="serve.tricorn.test", port=8080, ttl=5, health_path="/-/local-health/scenes",
     sites={{site: SiteTarget(weight=1, addresses=address.addresses) for site, address in ips.items()}})
-AwsDnsZone("dns-aws", AwsDnsZoneArgs(records=records), on_aws)
-GcpDnsZone("dns-gcp", GcpDnsZoneArgs(records=records, project="tricorn-local"), on_gcp)
+AwsDnsZone("dns-aws", AwsDnsZoneArgs(records=records, protect=False), on_aws)
+GcpDnsZone("dns-gcp", GcpDnsZoneArgs(records=records, project="tricorn-local", protect=False), on_gcp)
 pulumi.export("kubeconfigs", {{"aws": eks.kubeconfig, "gcp": gke.kubeconfig, "azure": aks.kubeconfig}})
 pulumi.export("stored", stored)
 """

@@ -63,58 +63,47 @@ def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
     assert "Traceback" not in text, text
 
 
-def unknown_key(settings):
-    settings["sites"]["aws"]["wieght"] = 3
+def test_mistakes_are_told_together_each_with_path_value_rule_and_fix(stack):
+    def change(settings):
+        settings["sites"]["aws"]["wieght"] = 3
+        settings["ingress"]["port"] = "8080"
+        del settings["sites"]["gcp"]["project"]
+        small = settings["pools"]["t4"]
+        settings["pools"] |= {
+            "unknown": {**small, "gpu": "T5-class"},
+            "newer": {**small, "gpu": "B200"},
+        }
 
-
-def wrong_type(settings):
-    settings["ingress"]["port"] = "8080"
-
-
-def unknown_gpu(settings):
-    settings["pools"]["t4"]["gpu"] = "T5-class"
-
-
-def blackwell(settings):
-    settings["pools"]["t4"]["gpu"] = "B200"
-
-
-def gpu_that_a_cloud_lacks(settings):
-    settings["pools"]["t4"]["gpu"] = "L4-class"
-
-
-def missing_field(settings):
-    del settings["sites"]["gcp"]["project"]
-
-
-def missing_bundle(settings):
-    settings["models"]["scenes"]["bundle"] = "build/bundles/nothing"
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (unknown_key, ("settings.sites.aws.wieght", "weight")),
-        (wrong_type, ("settings.ingress.port", "whole number", "8080")),
-        (unknown_gpu, ("settings.pools.t4.gpu", "T5-class", "T4-class")),
-        (blackwell, ("settings.pools.t4.gpu", "B200", "Blackwell", "T4-class")),
-        (gpu_that_a_cloud_lacks, ("settings.pools.t4.gpu", "L4-class", "azure", "use one of")),
-        (missing_field, ("settings.sites.gcp.project", "required")),
-        (missing_bundle, ("settings.models.scenes.stable", "build/bundles/nothing/1.json", "model_export export")),
-    ],
-)
-def test_a_mistake_is_one_message_with_path_value_rule_and_fix(stack, change, words):
-    refused(stack.preview(change), *words)
+    done = stack.preview(change)
+    refused(done)
+    lines = (done.stdout + done.stderr).splitlines()
+    for path, *words in (
+        ("settings.sites.aws.wieght", "weight"),
+        ("settings.ingress.port", "whole number", "8080"),
+        ("settings.sites.gcp.project", "required"),
+        ("settings.pools.unknown.gpu", "T5-class", "T4-class"),
+        ("settings.pools.newer.gpu", "B200", "Blackwell", "T4-class"),
+    ):
+        (line,) = [each for each in lines if path in each]
+        assert all(word in line for word in words), line
     assert stack.resources() == []
 
 
-def test_several_mistakes_are_told_together(stack):
+def test_a_gpu_that_a_cloud_lacks_is_named_with_what_there_is(stack):
     def change(settings):
-        unknown_key(settings)
-        wrong_type(settings)
-        missing_field(settings)
+        settings["pools"]["t4"]["gpu"] = "L4-class"
 
-    refused(stack.preview(change), "sites.aws.wieght", "ingress.port", "sites.gcp.project")
+    refused(stack.preview(change), "pools.t4.gpu", "L4-class", "azure", "use one of")
+    assert stack.resources() == []
+
+
+def test_a_missing_bundle_is_one_message_with_its_fix(stack):
+    def change(settings):
+        settings["models"]["scenes"]["bundle"] = "build/bundles/nothing"
+
+    done = stack.preview(change)
+    refused(done, "settings.models.scenes.stable", "build/bundles/nothing/1.json", "model_export export")
+    assert stack.resources() == []
 
 
 def test_a_bundle_altered_by_one_byte_is_refused(stack, tmp_path):

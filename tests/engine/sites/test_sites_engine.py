@@ -1,16 +1,19 @@
 """Several sites per cloud and an existing cluster, in one stack."""
 
+import base64
+import http.client
 import json
 from collections import Counter
 
 import pytest
 
-from tests.engine.sites_run import healthy
+from localcloud.addresses import to_loopback
+from tests.e2e.conftest import photo
+from tests.engine.sites.sites_run import DOMAIN, PORT, healthy
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 
 
-@pytest.mark.timeout(900)
 def test_two_regions_of_one_cloud_another_cloud_and_an_existing_cluster_serve_from_one_stack(sites):
     addresses = sites.outputs()["addresses"]
     assert addresses.keys() == {"virginia", "ireland", "iowa", "premises"}
@@ -19,6 +22,18 @@ def test_two_regions_of_one_cloud_another_cloud_and_an_existing_cluster_serve_fr
     for site, found in addresses.items():
         assert all(map(healthy, found)), site
     sites.preview("--expect-no-changes")
+
+
+def test_every_address_predicts(sites):
+    body = json.dumps({"instances": [{"b64": base64.b64encode(photo("chelsea.png").read_bytes()).decode()}]})
+    for address in (address for found in sites.outputs()["addresses"].values() for address in found):
+        link = http.client.HTTPConnection(to_loopback(address), PORT, timeout=30)
+        link.request("POST", "/v1/models/scenes:predict", body, {"Host": DOMAIN, "Content-Type": "application/json"})
+        answer = link.getresponse()
+        text = answer.read().decode()
+        link.close()
+        assert answer.status == 200, (address, text)
+        assert json.loads(text)["predictions"]
 
 
 def test_nothing_of_two_sites_has_the_same_physical_name(sites):

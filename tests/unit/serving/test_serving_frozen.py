@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from deploy.errors import DeployError
-from deploy.frozen import exclusions
+from serving.frozen import frozen_resources
 from serving.settings import Settings, parse_settings
 
 PREFIX = "urn:pulumi:prod::tricorn::"
@@ -15,17 +14,16 @@ STACK = "pulumi:pulumi:Stack"
 
 
 class State:
-    """A stack's state as `pulumi stack export` prints it."""
+    """URNs of everything in a stack's state."""
 
     def __init__(self) -> None:
-        self.resources: list[dict[str, Any]] = []
+        self.urns: list[str] = []
         self.stack = self.add("", STACK, "tricorn-prod")
 
     def add(self, parent: str, type_: str, name: str) -> str:
         above = parent.split("::")[2] if parent and STACK not in parent else ""
         urn = f"{PREFIX}{above + '$' if above else ''}{type_}::{name}"
-        entry = {"urn": urn, "type": type_, "custom": not type_.startswith("tricorn:"), "inputs": {}, "outputs": {}}
-        self.resources.append(entry | ({"parent": parent} if parent else {}))
+        self.urns.append(urn)
         return urn
 
     def site(self, name: str, kind: str, cloud: str) -> None:
@@ -37,9 +35,6 @@ class State:
         serving = self.add(self.stack, "tricorn:index:ServingNamespace", f"{name}-serving")
         self.add(serving, "kubernetes:core/v1:Namespace", f"{name}-serving-namespace")
         self.add(self.stack, "tricorn:index:ModelServer", f"{name}-scenes-v1")
-
-    def export(self) -> dict[str, Any]:
-        return {"version": 3, "deployment": {"manifest": {}, "resources": self.resources}}
 
 
 def state() -> State:
@@ -81,28 +76,27 @@ def of_site(name: str, provider: str) -> list[str]:
 
 
 def test_everything_of_a_site_is_left_alone_and_nothing_of_the_site_whose_name_goes_on():
-    found = exclusions(state().export(), settings("gcp-iowa"))
+    found = frozen_resources(state().urns, settings("gcp-iowa"))
     assert names(found) == {"gcp-iowa": of_site("gcp-iowa", "gcp")}
-    assert names(exclusions(state().export(), settings("gcp-iowa-2"))) == {"gcp-iowa-2": of_site("gcp-iowa-2", "gcp")}
+    assert names(frozen_resources(state().urns, settings("gcp-iowa-2"))) == {"gcp-iowa-2": of_site("gcp-iowa-2", "gcp")}
 
 
 def test_a_site_that_is_only_in_the_state_is_not_taken_for_a_part_of_another():
     left = {name: site for name, site in SITES.items() if name != "gcp-iowa-2"}
-    found = exclusions(state().export(), settings("gcp-iowa", sites=left))
+    found = frozen_resources(state().urns, settings("gcp-iowa", sites=left))
     assert names(found) == {"gcp-iowa": of_site("gcp-iowa", "gcp")}
 
 
 def test_urns_are_exact():
-    whole = state().export()
-    known = {each["urn"] for each in whole["deployment"]["resources"]}
-    for urns in exclusions(whole, settings("aws-virginia", "route53")).values():
+    whole = state().urns
+    for urns in frozen_resources(whole, settings("aws-virginia", "route53")).values():
         assert urns
-        assert set(urns) <= known
+        assert set(urns) <= set(whole)
         assert not [urn for urn in urns if "*" in urn or "," in urn]
 
 
 def test_a_sites_records_in_the_public_name_are_not_of_the_site():
-    for urns in exclusions(state().export(), settings("gcp-iowa", "aws-virginia")).values():
+    for urns in frozen_resources(state().urns, settings("gcp-iowa", "aws-virginia")).values():
         assert not [urn for urn in urns if "endpoint" in urn]
 
 
@@ -114,16 +108,16 @@ def test_a_sites_records_in_the_public_name_are_not_of_the_site():
     ],
 )
 def test_an_authority_is_left_alone_without_the_other(authority, expected):
-    assert names(exclusions(state().export(), settings(authority))) == {authority: expected}
+    assert names(frozen_resources(state().urns, settings(authority))) == {authority: expected}
 
 
 def test_the_public_name_is_frozen_when_all_its_authorities_are():
-    found = names(exclusions(state().export(), settings("route53", "cloudDns")))
+    found = names(frozen_resources(state().urns, settings("route53", "cloudDns")))
     assert "endpoint" in found["route53"]
 
 
 def test_sites_and_authorities_together():
-    found = exclusions(state().export(), settings("aws-virginia", "route53"))
+    found = frozen_resources(state().urns, settings("aws-virginia", "route53"))
     assert names(found)["aws-virginia"] == of_site("aws-virginia", "aws")
     assert len(found["route53"]) == 3
 
@@ -135,29 +129,35 @@ def test_a_pipelines_identities_are_frozen_with_the_last_site_of_their_cloud():
         whole.add(whole.stack, f"pulumi:providers:{cloud}", f"ci-{cloud}")
         part = whole.add(ci, "tricorn:index:CloudCiIdentity", f"ci-{cloud}")
         whole.add(part, "x:iam:Role", f"ci-{cloud}-deploy")
-    found = names(exclusions(whole.export(), settings("aws-virginia", "gcp-iowa")))
+    found = names(frozen_resources(whole.urns, settings("aws-virginia", "gcp-iowa")))
     assert found["ci-aws"] == ["ci-aws", "ci-aws", "ci-aws-deploy"]
     assert "ci-gcp" not in found  # gcp-iowa-2 still answers
-    assert "ci-gcp" in exclusions(whole.export(), settings("gcp-iowa", "gcp-iowa-2"))
+    assert "ci-gcp" in frozen_resources(whole.urns, settings("gcp-iowa", "gcp-iowa-2"))
 
 
-def test_what_was_never_deployed_cannot_be_frozen():
+def test_the_pipelines_component_is_frozen_when_all_its_clouds_are():
+    whole = state()
+    ci = whole.add(whole.stack, "tricorn:index:CiIdentity", "ci")
+    for cloud in ("aws", "gcp"):
+        whole.add(ci, "tricorn:index:CloudCiIdentity", f"ci-{cloud}")
+    some = names(frozen_resources(whole.urns, settings("aws-virginia")))
+    assert not [each for each in some.values() if "ci" in each]
+    every = names(frozen_resources(whole.urns, settings(*SITES)))
+    assert [each.count("ci") for each in every.values()].count(1) == 1
+
+
+def test_of_what_was_never_made_nothing_is_found():
     whole = State()
     whole.site("gcp-iowa", "Gke", "gcp")
-    with pytest.raises(DeployError, match=r"frozen: aws-virginia must be deployed already \(got no resource of it"):
-        exclusions(whole.export(), settings("gcp-iowa", "aws-virginia"))
-    for empty in ({}, {"deployment": None}, {"deployment": {"resources": None}}):
-        with pytest.raises(DeployError):
-            exclusions(empty, settings("gcp-iowa"))
+    assert frozen_resources(whole.urns, settings("gcp-iowa", "aws-virginia"))["aws-virginia"] == []
+    assert frozen_resources([], settings("gcp-iowa", "route53")) == {"gcp-iowa": [], "route53": []}
 
 
 def test_a_resource_that_waits_for_its_deletion_is_named_once():
-    whole = state().export()
-    whole["deployment"]["resources"] += [{**each, "delete": True} for each in whole["deployment"]["resources"]]
-    assert names(exclusions(whole, settings("gcp-iowa"))) == {"gcp-iowa": of_site("gcp-iowa", "gcp")}
+    assert names(frozen_resources(state().urns * 2, settings("gcp-iowa"))) == {"gcp-iowa": of_site("gcp-iowa", "gcp")}
 
 
 def test_nothing_is_frozen_by_default():
-    assert exclusions(state().export(), settings()) == {}
+    assert frozen_resources(state().urns, settings()) == {}
     sites = {"aws": SITES["aws-virginia"]}
     assert parse_settings({"domain": "serve.example.com", "sites": sites}).frozen == ()

@@ -22,14 +22,15 @@ from pathlib import Path
 import psutil
 import yaml
 from dnslib import QTYPE, RR, DNSRecord
+from kubernetes.client import CoreV1Api
 
 from localcloud import engine, ledger, lifecycle, processes
 from localcloud.addresses import DNS_PORT, endpoint_address, to_loopback
-from localcloud.clusters.access import admin_kubeconfig_file
+from localcloud.clusters.access import admin_kubeconfig_file, cluster_client
 from localcloud.paths import CLOUDS, RunPaths
 from localcloud.store import Pool, Store
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 DOMAIN, PORT = "sites.tricorn.test", 8080
 LIMIT_S = 280
 HOST, HOST_ID, HOST_NUMBER = "azure", "premises", 6
@@ -57,10 +58,14 @@ class SitesRun:
         lifecycle.create_run(self.paths)
         for cloud in CLOUDS:
             lifecycle.start_cloud(self.paths, cloud)
-        self.environment = {**engine.environment(self.paths), "PULUMI_SKIP_CHECKPOINTS": "false"}
+        # The state is written once per update, and not at every step: no update of these is cut off.
+        checkpoints = {"PULUMI_EXPERIMENTAL": "true", "PULUMI_SKIP_CHECKPOINTS": "true"}
+        self.environment = {**engine.environment(self.paths), **checkpoints}
         self._files = self._serve_files()
         self.address = ledger.allocate_address(self.store, HOST, "premises", "premises").ip
         self.kubeconfig = self._existing_cluster()
+        self.namespaces_before = self.namespaces()
+        self.added = None
         self.settings = self.base()
         self.pulumi("stack", "init", "local", expect=0)
 
@@ -83,7 +88,8 @@ class SitesRun:
             "ingress": {"port": PORT, "peerFallback": False},
             "images": {"mirror": False},
             "dns": {"ttl": 5, "route53": {}, "cloudDns": {"project": "tricorn-local"}},
-            "serving": {"warmupIterations": 1},
+            # Pods that go are waited for where a site goes.
+            "serving": {"warmupIterations": 1, "drainS": 5},
         }  # fmt: skip
 
     @staticmethod
@@ -125,6 +131,11 @@ class SitesRun:
             assert time.monotonic() < deadline, "the existing cluster does not start"
             time.sleep(0.2)
         return admin_kubeconfig_file(self.paths, HOST, HOST_ID)
+
+    def namespaces(self):
+        """Return the names of the namespaces of the existing cluster."""
+        core = CoreV1Api(cluster_client(self.paths, self.store.cluster(HOST, HOST_ID)))
+        return {each.metadata.name for each in core.list_namespace().items}
 
     def pulumi(self, *arguments, expect=None, **variables):
         """Run the CLI; `variables` are added to its environment."""
@@ -231,6 +242,14 @@ def healthy(address, model="scenes"):
     except OSError:
         return False
     return b"AVAILABLE" in answer
+
+
+def wait_healthy(addresses, seconds=120):
+    """Wait until every public address serves."""
+    deadline = time.monotonic() + seconds
+    while silent := [address for address in addresses if not healthy(address)]:
+        assert time.monotonic() < deadline, f"{silent} do not serve"
+        time.sleep(0.5)
 
 
 def answers(cloud, name=DOMAIN, kind="A"):
