@@ -19,8 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 HEAVY = "engine or cluster or e2e or model or tools"
 LAYERS: dict[str, list[str]] = {
     "unit": ["tests/unit", "-m", f"not ({HEAVY})", "-n", "2"],
-    "components": ["tests/components", "-m", f"not ({HEAVY})"],
-    "conformance": ["tests/conformance"],
+    "components": ["tests/components", "-m", f"not ({HEAVY})", "-n", "2"],
+    "conformance": ["tests/conformance", "-n", "2"],
     "toolchain": ["tests/unit", "tests/cluster", "-m", "tools"],
     "model": ["tests/model_export", "tests/modelserver", "-m", "model"],
     "engine": ["tests/engine", "-m", "engine"],
