@@ -1,13 +1,15 @@
-"""What Tricorn adds to a preview: the local stack against the same resources declared bare, in one run.
+"""What Tricorn adds to a preview: the stack of production against the same resources declared bare, in one run.
 
 Usage: `python -m benchmarks.preview [rounds]`. Starts three local clouds without clusters, takes the resources of a
-first preview of the local stack, and times that preview and one of a program that declares the same number of
-resources of the same types, inputs and providers, without components, settings or bundles. The rounds alternate.
+first preview of Pulumi.prod.yaml, and times that preview and one of a program that declares the same number of
+resources of the same types, inputs and providers, without components, settings or bundles. The rounds alternate. Then
+previews the stack with twice the sites and prints the exponent of the time's growth with the resources.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shutil
@@ -18,6 +20,8 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from localcloud import engine, lifecycle
 from localcloud.paths import CLOUDS, RunPaths
@@ -58,6 +62,33 @@ def bare_resources(document: str) -> list[dict[str, Any]]:
     return found
 
 
+def production(file: Path, copies: int) -> None:
+    """Write the stack file of production, marked for the local clouds, with each of its sites `copies` times."""
+    content = yaml.safe_load((ROOT / "Pulumi.prod.yaml").read_text())
+    settings = content["config"]["tricorn:settings"]
+    sites = {}
+    for copy in range(copies):
+        for number, (name, site) in enumerate(settings["sites"].items()):
+            network = f"10.{10 * (number + 1) + copy}.0.0/16"
+            sites[name if copy == 0 else f"{'xyz'[copy]}-{name}"] = {**site, "cidr": network}
+    settings["sites"] = sites
+    file.write_text(yaml.safe_dump({"config": {**content["config"], "localcloud:run": "true"}}))
+
+
+def growth(directory: Path, environment: dict[str, str], rounds: int) -> None:
+    """Print how the time grows with the resources."""
+    times: dict[int, float] = {}
+    for copies in (1, 2):
+        file = directory / f"Pulumi.times{copies}.yaml"
+        production(file, copies)
+        taken = [preview(ROOT, "prod", environment, "--config-file", str(file)) for _ in range(rounds)]
+        count = int(re.findall(r"\+ (\d+) to create", taken[0][1])[0])
+        times[count] = statistics.median(seconds for seconds, _ in taken)
+        print(f"{count:5} resources: median {times[count]:6.2f} s of {rounds}")
+    (few, short), (many, long) = times.items()
+    print(f"growth exponent {math.log(long / short) / math.log(many / few):.2f}")
+
+
 def main() -> None:
     """Measure and print."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
@@ -70,8 +101,11 @@ def main() -> None:
             for cloud in CLOUDS:
                 lifecycle.start_cloud(paths, cloud)
             environment = engine.environment(paths)
-            engine.pulumi(paths, "stack", "init", "local")
-            _, document = preview(ROOT, "local", environment, "--json")
+            engine.pulumi(paths, "stack", "init", "prod")
+            file = Path(directory) / "Pulumi.prod.yaml"
+            production(file, 1)
+            stack = ("--config-file", str(file))
+            _, document = preview(ROOT, "prod", environment, "--json", *stack)
             resources = bare_resources(document)
             floor = Path(directory) / "floor"
             shutil.copytree(FLOOR, floor)
@@ -84,15 +118,16 @@ def main() -> None:
             ours, bare = [], []
             preview(floor, "floor", environment)
             for _ in range(rounds):
-                ours.append(preview(ROOT, "local", environment)[0])
+                ours.append(preview(ROOT, "prod", environment, *stack)[0])
                 seconds, text = preview(floor, "floor", environment)
                 bare.append(seconds)
+            growth(Path(directory), environment, min(rounds, 3))
             created = int(re.findall(r"\+ (\d+) to create", text)[0]) - 1
         finally:
             lifecycle.down(paths)
     ratios = [mine / other for mine, other in zip(ours, bare, strict=True)]
     print(f"{len(resources)} resources beside components; the bare program declares {created}; {rounds} rounds of both")
-    for name, values in (("local stack, s", ours), ("bare resources, s", bare), ("ratio", ratios)):
+    for name, values in (("prod stack, s", ours), ("bare resources, s", bare), ("ratio", ratios)):
         print(f"{name:20} median {statistics.median(values):6.2f}   min {min(values):6.2f}   max {max(values):6.2f}")
 
 
