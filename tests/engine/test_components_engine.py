@@ -135,8 +135,6 @@ def test_the_components_of_all_clouds_can_be_made_and_unmade(project):
         gpus = [pool.spec for pool in project.store.pools(cloud) if pool.spec["gpus"]]
         assert [(spec["gpus"], spec["max"], spec["labels"]["tricorn.dev/pool"]) for spec in gpus] == [(1, 2, "t4")]
         assert [taint["key"] for taint in gpus[0]["taints"]] == ["nvidia.com/gpu"]
-    project.run("preview", "--expect-no-changes", expect=0)
-    project.run("refresh", "--yes", "--skip-preview", "--expect-no-changes", expect=0)
     project.run("destroy", "--yes", "--skip-preview", expect=0)
     assert project.rows() == set()
     assert all(project.store.clusters(cloud) == [] for cloud in CLOUDS)

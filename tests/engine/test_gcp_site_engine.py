@@ -87,7 +87,6 @@ def test_a_site_of_production_comes_changes_and_goes(project):
     project.run("refresh", "--yes", "--skip-preview", "--expect-no-changes", expect=0)
 
     project.config(public="true")
-    project.run("preview", expect=0)
     project.up()
     entry = json.loads(outputs(project)["kubeconfigs"]["iowa"])["clusters"][0]["cluster"]
     assert entry["server"] == cluster.endpoint
