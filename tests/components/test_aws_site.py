@@ -1,8 +1,10 @@
 """A site on AWS from the stack's settings."""
 
+import pulumi
 import pytest
 
 from components import _stack, aws_site
+from components.aws_ci_identity import AwsCiIdentity, AwsCiIdentityArgs
 from serving.settings import parse_settings
 
 ZONES = "aws:index/getAvailabilityZones:getAvailabilityZones"
@@ -19,7 +21,11 @@ def settings(site=None, **changes):
 def declared(run, given, **answers):
     def build():
         provider = aws_site.declare_provider("virginia", given.sites["virginia"])
-        ci = aws_site.declare_ci(given, provider)
+        ci = given.access.ci
+        deployer = None
+        if ci is not None:
+            arguments = AwsCiIdentityArgs(issuer=ci.issuer, preview_subject=ci.preview, deploy_subject=ci.deploy)
+            deployer = AwsCiIdentity("ci-aws", arguments, pulumi.ResourceOptions(provider=provider)).deploy_role_arn
         aws_site.declare(
             "virginia",
             given.sites["virginia"],
@@ -27,7 +33,7 @@ def declared(run, given, **answers):
             {},
             _stack.hardening(given),
             provider,
-            deployer_role_arn=ci.deploy_role_arn if ci else None,
+            deployer_role_arn=deployer,
         )
 
     return run(build, answers=answers)

@@ -344,7 +344,12 @@ def test_azure_cannot_be_asked_so_the_needs_are_told_with_the_commands_that_show
 
 def test_a_frozen_site_is_asked_nothing(program):
     refused = dict.fromkeys((QUOTA, OFFERS, MACHINE, EKS), Refused("the cloud does not answer"))
-    last = {"stack": {"type": "pulumi:pulumi:Stack", "outputs": {"addresses": {"aws": ["203.0.113.1"]}}}}
+    last = {
+        "urn:pulumi:test::tricorn::pulumi:pulumi:Stack::tricorn-test": {
+            "type": "pulumi:pulumi:Stack",
+            "outputs": {"addresses": {"aws": ["203.0.113.1"]}},
+        }
+    }
     outcome = program(raw("aws", "azure", frozen=["aws"]), {**refused, STATE: {"outputs": last}})
     assert outcome.warned("frozen, so nothing of theirs was checked: aws")
     assert not outcome.warned("does not answer")
