@@ -4,7 +4,7 @@ Brings the local stack up on local clouds whose resources take as long to make a
 minutes, a node pool 3, a load balancer 2. Prints the time from the first step to the last, the longest chain of
 dependencies in the engine's state with each step's own measured time, their ratio, and that chain.
 
-Usage: `python -m benchmarks.makespan [scale]`, by default 20: a cluster takes 30 s.
+Usage: `python -m benchmarks.makespan [scale]`, by default 8: a cluster takes 75 s.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ DURATIONS = {
     "azure-native:containerservice:AgentPool": POOL_S,
     LOAD_BALANCER: LOAD_BALANCER_S,
 }
-DEFAULT_SCALE = 20.0
+DEFAULT_SCALE = 8.0
 _POLL_S = 0.02
 
 
