@@ -1,4 +1,4 @@
-"""From data to verified SavedModel bundles for TensorFlow Serving: `python -m model_export train|evaluate|export|verify|list`."""
+"""From data to verified SavedModel bundles: `python -m model_export train|evaluate|export|verify|list`."""
 
 from __future__ import annotations
 

@@ -44,8 +44,8 @@ def image_classifier(network: Any, labels: Any, image: ImageInput, classes: int)
 
     `serving_default` takes `image_bytes`, string [batch], encoded images; `image_uint8` takes `image`, uint8
     [batch, size, size, 3], RGB. Both return `scores` float32, `class_ids` int32 and `labels` string, each [batch, 5]
-    (or as many as there are classes), best first. `classify` takes `inputs`, string [batch], serialized tf.Example with the feature "image/encoded", and
-    returns `classes` string and `scores` float32, of the same shape.
+    (or as many as there are classes), best first. `classify` takes `inputs`, string [batch], serialized tf.Example with
+    the feature "image/encoded", and returns `classes` string and `scores` float32, of the same shape.
     """
     import tensorflow as tf
 

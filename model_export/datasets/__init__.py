@@ -1,4 +1,4 @@
-"""Training data: sample sets that need no download, loaders for the usual formats, and the pipeline into the network."""
+"""Training data: sample sets without downloads, loaders for the usual formats, the pipeline into the network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a data set is: encoded inputs with targets, split into training and evaluation, and what was left out and why."""
+"""What a data set is: encoded inputs with targets, split for training and evaluation, and what was left out."""
 
 from __future__ import annotations
 

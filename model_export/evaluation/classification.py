@@ -1,4 +1,4 @@
-"""The pages of a classifier's report: results, classes, confusion, certainty, ROC, and the examples it is most wrong on."""
+"""The sections of a classifier's report: classes, confusion, certainty, ROC, and its worst mistakes."""
 
 from __future__ import annotations
 

@@ -8,8 +8,9 @@ from model_export.registry import FULL, SMALL, Augmentation, Family, ImageInput,
 
 
 def full(classes: int) -> Any:
-    """Return the paper's network: 224 x 224 pixels, 5,330,571 parameters for 1000 classes (Keras counts the 7 values
-    of its normalisation layer too).
+    """Return the paper's network: 224 x 224 pixels, 5,330,571 parameters for 1000 classes.
+
+    Keras counts the seven values of its normalisation layer, too.
     """
     import keras
 

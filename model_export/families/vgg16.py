@@ -29,7 +29,7 @@ def full(classes: int) -> Any:
 
 
 def small(classes: int) -> Any:
-    """Return the same blocks an eighth as wide for 32 x 32 pixels, with batch normalisation, so that minutes suffice."""
+    """Return the same blocks an eighth as wide for 32 x 32 pixels, with batch normalisation to train in minutes."""
     import keras
 
     layers = keras.layers

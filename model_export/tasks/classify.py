@@ -76,8 +76,9 @@ def macro_f1(answers: npt.NDArray[Any], labels: npt.NDArray[Any]) -> float:
 
 
 def calibration_error(scores: npt.NDArray[np.float32], labels: npt.NDArray[np.int32]) -> float:
-    """Return the expected calibration error: how far certainty and accuracy lie apart, on average over ten bins of
-    certainty (https://arxiv.org/abs/1706.04599).
+    """Return how far certainty and accuracy lie apart, on average over ten bins of certainty.
+
+    The expected calibration error of https://arxiv.org/abs/1706.04599.
     """
     certainty, right = scores.max(axis=1), scores.argmax(axis=1) == labels
     bins = np.minimum((certainty * _CALIBRATION_BINS).astype(int), _CALIBRATION_BINS - 1)

@@ -1,7 +1,7 @@
 """A training run's folder: what was asked for, how far it is, and its weights, each file whole or not there.
 
-`run.json` says what is trained on what; `state.npz` holds everything to go on from the last finished epoch; `best.npz` the
-weights with the best result; `history.jsonl` one line per epoch; `tensorboard/` the same for TensorBoard.
+`run.json` says what is trained on what; `state.npz` holds everything to go on from the last finished epoch; `best.npz`
+the weights with the best result; `history.jsonl` one line per epoch; `tensorboard/` the same for TensorBoard.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def save_state(folder: Path, variables: Sequence[Any], progress: Progress) -> No
 
 
 def load_state(folder: Path, variables: Sequence[Any]) -> Progress:
-    """Set variables to those of the last finished epoch; returns how far the run is, nowhere if it never finished one."""
+    """Set variables to those of the last finished epoch, if there is one, and return how far the run is."""
     if not (folder / STATE).exists():
         return Progress(0, -np.inf, 0)
     return Progress(**_load(folder / STATE, variables))

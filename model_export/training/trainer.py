@@ -1,4 +1,4 @@
-"""The training loop: epochs of Keras steps, each saved whole, so that a run that was killed goes on to the same result."""
+"""The training loop: epochs of Keras steps, each saved whole, so that a killed run goes on to the same result."""
 
 from __future__ import annotations
 
