@@ -1,4 +1,4 @@
-"""Export verified SavedModel bundles for TensorFlow Serving: `python -m model_export export|verify|list`."""
+"""From data to verified SavedModel bundles: `python -m model_export train|evaluate|export|verify|list`."""
 
 from __future__ import annotations
 
@@ -14,15 +14,20 @@ from typing import Annotated
 import typer
 
 from model_export import registry
+from model_export.commands import COMMANDS
 from model_export.errors import ExportError
-from model_export.export import export as export_family
+from model_export.export import export as export_model
+from model_export.exportable import exportable
 from model_export.manifest import NAME_PATTERN, NAME_RULE
+from model_export.training import run as runs
 from model_export.verify import verify as verify_bundle
 
 _INTERRUPTED = 130
 _TERMINATED = 143
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+for _command in COMMANDS:
+    app.command()(_command)
 
 
 def _progress() -> Callable[[str], None]:
@@ -32,20 +37,22 @@ def _progress() -> Callable[[str], None]:
 
 @app.command()
 def export(
-    family: Annotated[str, typer.Argument(help="model family; `list` shows them")],
+    source: Annotated[str, typer.Argument(help="model family with weights, or folder of a training run")],
     out: Annotated[Path, typer.Option(help="folder of the bundle: manifests and archives, made if missing")],
     name: Annotated[str | None, typer.Option(help="name of the served model; default: the family's name")] = None,
     version: Annotated[int, typer.Option(help="version number, at least 1; a version never changes")] = 1,
 ) -> None:
     """Build a model, verify it through TensorFlow Serving's C++ loader and write a bundle version."""
-    chosen = registry.find(family)
-    model = chosen.name if name is None else name
+    if (Path(source) / runs.RUN).is_file():
+        source = str(Path(source).resolve())  # the export works in another folder
+    chosen = exportable(source)
+    model = chosen.family.name if name is None else name
     if not re.match(NAME_PATTERN, model):
         raise ExportError(f"--name: must be {NAME_RULE}, got {model!r}")
     if version < 1:
         raise ExportError(f"--version: must be at least 1, got {version}")
-    print(f"exporting {chosen.name} as {model}, version {version}", flush=True)
-    print(export_family(chosen, out, model, version, _progress()))
+    print(f"exporting {chosen.family.name} as {model}, version {version}", flush=True)
+    print(export_model(source, chosen, out, model, version, _progress()))
 
 
 @app.command()
@@ -65,7 +72,8 @@ def verify(
 def list_families() -> None:
     """List the model families."""
     for family in registry.all_families().values():
-        print(f"{family.name:24} {family.title} ({family.license})")
+        how = f"weights: {family.pretrained.license}" if family.pretrained else f"presets: {', '.join(family.presets)}"
+        print(f"{family.name:24} {family.title} ({how})")
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""The export of a family: build, pack, verify what was packed, publish."""
+"""The export of a model: build, pack, verify what was packed, publish."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 
 from model_export import archive, children, verify
 from model_export.errors import ExportError
+from model_export.exportable import Exportable
 from model_export.manifest import FORMAT, Batching, FileEntry, Framework, Labels, Manifest, Measured, Source
 from model_export.publish import check_version, claimed, publish
-from model_export.registry import Family
 from model_export.saved_model import REFERENCE_FILE, VERSION_FOLDER
 
 SERVER_VERSION = "2.20.0"
@@ -53,9 +53,9 @@ def _check_size(files: dict[str, FileEntry], parameters: int) -> None:
 
 
 def _manifest(
-    family: Family, name: str, version: int, packed: Path, files: dict[str, FileEntry], facts: Any, found: Any
+    model: Exportable, name: str, version: int, packed: Path, files: dict[str, FileEntry], facts: Any, found: Any
 ) -> Manifest:
-    digest = archive.sha256_of(packed)
+    digest, sizes = archive.sha256_of(packed), model.family.batch_sizes
     return Manifest.model_validate(
         {
             "format": FORMAT,
@@ -67,11 +67,12 @@ def _manifest(
             "unpacked_size": sum(entry.size for entry in files.values()),
             "files": files,
             "signatures": found["signatures"],
-            "batching": Batching(max_batch_size=family.batch_sizes[-1], allowed_batch_sizes=list(family.batch_sizes)),
+            "batching": Batching(max_batch_size=sizes[-1], allowed_batch_sizes=list(sizes)),
             "labels": Labels(file=LABELS_PATH, count=facts["labels"]),
-            "source": Source(family=family.name, weights=family.weights, url=family.url),
+            "source": Source(family=model.family.name, weights=model.weights, url=model.url),
             "framework": Framework(tensorflow=facts["tensorflow"], keras=facts["keras"], server=SERVER_VERSION),
-            "license": family.license,
+            "license": model.license,
+            "metrics": dict(model.metrics),
             "parameters": facts["parameters"],
             "measured": Measured(
                 peak_memory_mib=found["peak_memory_mib"],
@@ -83,11 +84,12 @@ def _manifest(
     )
 
 
-def export(family: Family, out: Path, name: str, version: int, say: Callable[[str], None]) -> str:
-    """Export a family as a bundle version and return what was done, in words.
+def export(source: str, model: Exportable, out: Path, name: str, version: int, say: Callable[[str], None]) -> str:
+    """Export a model as a bundle version and return what was done, in words.
 
     Args:
-        family: The model family.
+        source: Name of a family or path of a training run, as `exportable` takes it.
+        model: What it stands for.
         out: The bundle's folder; made if missing.
         name: Name of the served model.
         version: Version number, at least 1.
@@ -98,7 +100,7 @@ def export(family: Family, out: Path, name: str, version: int, say: Callable[[st
     """
     with claimed(out) as scratch:
         check_version(out, name, version)
-        facts = children.run("model_export.saved_model", [family.name, name], scratch, _BUILD_TIMEOUT_S, say)
+        facts = children.run("model_export.saved_model", [source, name], scratch, _BUILD_TIMEOUT_S, say)
         _check_framework(facts["tensorflow"])
         folder = scratch / VERSION_FOLDER
         files = archive.list_files(folder)
@@ -108,4 +110,4 @@ def export(family: Family, out: Path, name: str, version: int, say: Callable[[st
         archive.pack(folder, packed)
         with verify.unpacked(packed, files) as unpacked:
             found = verify.probe(unpacked, scratch / REFERENCE_FILE, say)
-        return publish(out, packed, _manifest(family, name, version, packed, files, facts, found))
+        return publish(out, packed, _manifest(model, name, version, packed, files, facts, found))

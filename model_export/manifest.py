@@ -118,6 +118,8 @@ class Manifest(_Block):
     source: Source
     framework: Framework
     license: str
+    metrics: dict[str, float] = {}
+    """Results of the evaluation, on data that was not trained on; empty when there was none."""
     parameters: int = Field(ge=1)
     measured: Measured
 

@@ -1,4 +1,4 @@
-"""Builds one SavedModel version folder; run as `python -m model_export.saved_model FAMILY NAME` in the folder's parent.
+"""Builds one SavedModel version folder; run as `python -m model_export.saved_model SOURCE NAME` in the folder's parent.
 
 It runs in a process of its own, in an empty working folder, because the lookup table writes the label file's path as it
 was given into the graph, and because a fresh process numbers the graph's functions alike every time.
@@ -6,7 +6,6 @@ was given into the graph, and because a fresh process numbers the graph's functi
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,8 @@ import numpy as np
 from model_export import batching, signatures, warmup
 from model_export.children import child
 from model_export.errors import ExportError
+from model_export.exportable import Exportable, exportable
 from model_export.protos import saved_model_pb2
-from model_export.registry import Family, find
 
 VERSION_FOLDER = "version"
 REFERENCE_FILE = "reference.npz"
@@ -26,10 +25,10 @@ _PROBES = 4
 _WARMUP_SIDE = 64
 
 
-def _label_table(family: Family) -> Any:
+def _label_table(labels: list[str]) -> Any:
     import tensorflow as tf
 
-    shutil.copyfile(family.labels, LABELS_FILE)
+    Path(LABELS_FILE).write_text("".join(f"{name}\n" for name in labels), encoding="utf-8")
     initializer = tf.lookup.TextFileInitializer(
         LABELS_FILE,
         key_dtype=tf.int64,
@@ -48,11 +47,10 @@ def _warmup_image() -> bytes:
     return bytes(tf.io.encode_jpeg(pixels, quality=80).numpy())
 
 
-def _write_reference(network: Any, family: Family) -> None:
+def _write_reference(network: Any, size: int) -> None:
     """Write images and what Keras says of them, for the comparison with the loaded SavedModel."""
     import tensorflow as tf
 
-    size = family.image.size
     coarse = np.random.default_rng(0).uniform(0, 255, (_PROBES, 8, 8, 3)).astype(np.float32)
     smooth = tf.clip_by_value(tf.image.resize(coarse, [size, size], method="bicubic"), 0, 255)
     images = np.asarray(smooth).astype(np.uint8)
@@ -101,26 +99,26 @@ def _save(network: Any, table: Any, endpoints: dict[str, signatures.Endpoint], f
     tf.saved_model.save(module, str(folder), signatures=functions)
 
 
-def build(family: Family, name: str) -> dict[str, Any]:
+def build(model: Exportable, name: str) -> dict[str, Any]:
     """Write `version/` and `reference.npz` into the working folder and return facts for the manifest."""
     print("loading TensorFlow", flush=True)
     import keras
     import tensorflow as tf
 
     print("building the network", flush=True)
-    network = family.network()
-    classes, labels = int(network.output_shape[-1]), family.read_labels()
-    if len(labels) != classes:
-        raise ExportError(f"{family.labels.name}: {len(labels)} labels for {classes} classes")
-    table = _label_table(family)
+    network = model.network()
+    classes = int(network.output_shape[-1])
+    if len(model.labels) != classes:
+        raise ExportError(f"{model.family.name}: {len(model.labels)} labels for {classes} classes")
+    table = _label_table(model.labels)
     folder = Path(VERSION_FOLDER)
-    _save(network, table, signatures.image_classifier(network, table, family), folder)
+    _save(network, table, signatures.image_classifier(network, table, model.image, classes), folder)
     _normalise(folder)
-    model = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
-    described = signatures.describe(model.meta_graphs[0].signature_def)
-    warmup.write(folder, name, described, family.batch_sizes, _warmup_image(), signatures.EXAMPLE_FEATURE)
-    (folder / batching.FILE).write_text(batching.parameters(family.batch_sizes), encoding="utf-8")
-    _write_reference(network, family)
+    saved = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    described = signatures.describe(saved.meta_graphs[0].signature_def)
+    warmup.write(folder, name, described, model.family.batch_sizes, _warmup_image(), signatures.EXAMPLE_FEATURE)
+    (folder / batching.FILE).write_text(batching.parameters(model.family.batch_sizes), encoding="utf-8")
+    _write_reference(network, model.image.size)
     return {
         "parameters": int(network.count_params()),
         "labels": classes,
@@ -131,4 +129,4 @@ def build(family: Family, name: str) -> dict[str, Any]:
 
 if __name__ == "__main__":
     with child() as report:
-        report(build(find(sys.argv[1]), sys.argv[2]))
+        report(build(exportable(sys.argv[1]), sys.argv[2]))

