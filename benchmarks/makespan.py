@@ -10,18 +10,17 @@ Usage: `python -m benchmarks.makespan [scale]`, by default 8: a cluster takes 75
 from __future__ import annotations
 
 import json
-import os
 import sys
-import tempfile
 import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from localcloud import engine, lifecycle
+from benchmarks.clouds import local_clouds
+from localcloud import engine
 from localcloud.environment import STACK
-from localcloud.paths import CLOUDS, RunPaths
+from localcloud.paths import RunPaths
 from localcloud.providers.kubernetes.server import LOAD_BALANCER
 from localcloud.store import Store
 
@@ -143,17 +142,8 @@ def measure(paths: RunPaths, scale: float) -> None:
 def main() -> None:
     """Measure with local clouds of its own."""
     scale = float(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT_SCALE
-    with tempfile.TemporaryDirectory() as directory:
-        paths = RunPaths(Path(directory) / "local")
-        os.environ["TRICORN_LOCAL"] = str(paths.root)
-        try:
-            lifecycle.ensure_bundles(print)
-            lifecycle.create_run(paths)
-            for cloud in CLOUDS:
-                lifecycle.start_cloud(paths, cloud)
-            measure(paths, scale)
-        finally:
-            lifecycle.down(paths)
+    with local_clouds() as (paths, _):
+        measure(paths, scale)
 
 
 if __name__ == "__main__":

@@ -10,21 +10,19 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
 import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from localcloud import engine, lifecycle
-from localcloud.paths import CLOUDS, RunPaths
+from benchmarks.clouds import local_clouds
+from localcloud import engine
 
 ROOT = Path(__file__).resolve().parent.parent
 FLOOR = Path(__file__).resolve().parent / "floor"
@@ -92,39 +90,30 @@ def growth(directory: Path, environment: dict[str, str], rounds: int) -> None:
 def main() -> None:
     """Measure and print."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
-    with tempfile.TemporaryDirectory() as directory:
-        paths = RunPaths(Path(directory) / "local")
-        os.environ["TRICORN_LOCAL"] = str(paths.root)
-        try:
-            lifecycle.ensure_bundles(print)
-            lifecycle.create_run(paths)
-            for cloud in CLOUDS:
-                lifecycle.start_cloud(paths, cloud)
-            environment = engine.environment(paths)
-            engine.pulumi(paths, "stack", "init", "prod")
-            file = Path(directory) / "Pulumi.prod.yaml"
-            production(file, 1)
-            stack = ("--config-file", str(file))
-            _, document = preview(ROOT, "prod", environment, "--json", *stack)
-            resources = bare_resources(document)
-            floor = Path(directory) / "floor"
-            shutil.copytree(FLOOR, floor)
-            (floor / "build").symlink_to(ROOT / "build")  # the archive is an input by its path in the project
-            (floor / "resources.json").write_text(json.dumps(resources))
-            subprocess.run(
-                ["pulumi", "stack", "init", "floor", "--non-interactive"], cwd=floor, env=environment, check=True,
-                capture_output=True,
-            )  # fmt: skip
-            ours, bare = [], []
-            preview(floor, "floor", environment)
-            for _ in range(rounds):
-                ours.append(preview(ROOT, "prod", environment, *stack)[0])
-                seconds, text = preview(floor, "floor", environment)
-                bare.append(seconds)
-            growth(Path(directory), environment, min(rounds, 3))
-            created = int(re.findall(r"\+ (\d+) to create", text)[0]) - 1
-        finally:
-            lifecycle.down(paths)
+    with local_clouds() as (paths, directory):
+        environment = engine.environment(paths)
+        engine.pulumi(paths, "stack", "init", "prod")
+        file = directory / "Pulumi.prod.yaml"
+        production(file, 1)
+        stack = ("--config-file", str(file))
+        _, document = preview(ROOT, "prod", environment, "--json", *stack)
+        resources = bare_resources(document)
+        floor = directory / "floor"
+        shutil.copytree(FLOOR, floor)
+        (floor / "build").symlink_to(ROOT / "build")  # the archive is an input by its path in the project
+        (floor / "resources.json").write_text(json.dumps(resources))
+        subprocess.run(
+            ["pulumi", "stack", "init", "floor", "--non-interactive"], cwd=floor, env=environment, check=True,
+            capture_output=True,
+        )  # fmt: skip
+        ours, bare = [], []
+        preview(floor, "floor", environment)
+        for _ in range(rounds):
+            ours.append(preview(ROOT, "prod", environment, *stack)[0])
+            seconds, text = preview(floor, "floor", environment)
+            bare.append(seconds)
+        growth(directory, environment, min(rounds, 3))
+        created = int(re.findall(r"\+ (\d+) to create", text)[0]) - 1
     ratios = [mine / other for mine, other in zip(ours, bare, strict=True)]
     print(f"{len(resources)} resources beside components; the bare program declares {created}; {rounds} rounds of both")
     for name, values in (("prod stack, s", ours), ("bare resources, s", bare), ("ratio", ratios)):

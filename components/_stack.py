@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Mapping
+from itertools import chain
 from types import ModuleType
 from typing import Any, Optional, cast
 
@@ -17,7 +18,7 @@ from components._stack_pools import site_policies
 from components.ci_identity import CiIdentity, CiIdentityArgs
 from components.global_endpoint import GlobalEndpoint, GlobalEndpointArgs
 from serving.frozen import CI
-from serving.routes import health_path
+from serving.protocol import health_path
 from serving.settings import AnySite, AzureSite, GcpSite, Settings
 from serving.settings_sites import CloudSite
 
@@ -116,7 +117,7 @@ def declare_endpoint(settings: Settings, sites: Mapping[str, Site], frozen: Froz
             route53_zone_id=route53.zone_id if route53 else None,
             cloud_dns_project=cloud_dns.project if cloud_dns else None,
             cloud_dns_zone=cloud_dns.managed_zone if cloud_dns else None,
-            other_name_servers=_frozen_name_servers(settings, frozen),
+            other_name_servers=list(chain.from_iterable(_frozen_name_servers(settings, frozen).values())) or None,
             protect=settings.protect,
             labels=settings.all_labels,
         ),
@@ -173,12 +174,10 @@ def _published(site: Site) -> list[pulumi.Input[str]]:
     return [after(each) for each in site.cluster.addresses]
 
 
-def _frozen_name_servers(settings: Settings, frozen: Frozen) -> Optional[list[str]]:
-    found = [
-        *(frozen.name_servers("route53") if "route53" in settings.frozen else ()),
-        *(frozen.name_servers("cloud_dns") if "cloudDns" in settings.frozen else ()),
-    ]
-    return found or None
+def _frozen_name_servers(settings: Settings, frozen: Frozen) -> dict[str, list[str]]:
+    """Name servers of the frozen authorities, as the stack exported them last."""
+    authorities = {"route53": "route53", "cloudDns": "cloud_dns"}
+    return {key: frozen.name_servers(key) for name, key in authorities.items() if name in settings.frozen}
 
 
 def outputs(
@@ -204,11 +203,7 @@ def outputs(
 
     known: dict[str, Any] = {"endpoint": f"{settings.domain}:{settings.ingress.listen_port}"}
     known |= {output: per_site(output, attribute) for output, attribute in attributes.items()}
-    previous = {
-        key: frozen.name_servers(key)
-        for name, key in (("route53", "route53"), ("cloudDns", "cloud_dns"))
-        if name in settings.frozen
-    }
+    previous = _frozen_name_servers(settings, frozen)
     servers = endpoint.name_servers if endpoint is not None else pulumi.Output.from_input({})
     known["name_servers"] = servers.apply(lambda found: {**previous, **found})
     if ci is not None:

@@ -13,6 +13,7 @@ from components._preflight_calls import Question, Unanswered, ask_all
 from components._preflight_models import check_node
 from components._preflight_quota import Demand, Quota, compare
 from components._preflight_report import Report, SiteNeeds
+from components._preflight_versions import check_version
 from components.aws_site import ZONES
 from components.eks_network import DEFAULT_CIDR
 from components.eks_node_pool import DEFAULT_MACHINE_TYPE
@@ -121,21 +122,15 @@ def _system_quota(needs: SiteNeeds) -> Quota:
 
 
 def _check_version(needs: SiteNeeds, answer: Any, report: Report) -> None:
-    wanted, region = needs.settings.kubernetes_version, needs.site.location_name
+    command = f"aws eks describe-cluster-versions --region {needs.site.location_name}"
     if isinstance(answer, Unanswered):
-        report.warning(
-            f"site {needs.name}: it is not known whether EKS has Kubernetes {wanted} ({answer.reason}): "
-            f"aws eks describe-cluster-versions --region {region}"
-        )
+        check_version(needs, "EKS", answer, command, report)
         return
     offered = {each.cluster_version: each.version_status for each in answer.cluster_versions}
-    if wanted not in offered or offered[wanted] == "UNSUPPORTED":
-        usable = sorted(version for version, status in offered.items() if status != "UNSUPPORTED")
-        report.problem(
-            "kubernetesVersion", f"EKS has no Kubernetes {wanted} in {region}",
-            have=", ".join(usable), need=wanted, where=needs.name, fix="choose one that every site has",
-        )  # fmt: skip
-    elif offered[wanted] == "EXTENDED_SUPPORT":
+    usable = [version for version, status in offered.items() if status != "UNSUPPORTED"]
+    check_version(needs, "EKS", usable, command, report)
+    wanted = needs.settings.kubernetes_version
+    if offered.get(wanted) == "EXTENDED_SUPPORT":
         report.warning(
             f"site {needs.name}: EKS supports Kubernetes {wanted} at extra cost only and will upgrade the cluster by "
             "itself; raise kubernetesVersion"

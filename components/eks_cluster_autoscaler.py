@@ -7,7 +7,7 @@ import pulumi
 
 from components._aws_policies import allow, document
 from components._base import coerce, token
-from components._eks_controllers import declare_identity, declare_release
+from components._eks_controllers import ClusterPlace, declare_controller
 from components._naming import tags
 
 CHART_VERSION = "9.57.0"
@@ -55,11 +55,12 @@ class ClusterAutoscaler(pulumi.ComponentResource):
     def __init__(self, name: str, args: ClusterAutoscalerArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__(token(ClusterAutoscaler), name, {}, opts)
         a = coerce(ClusterAutoscalerArgs, args)
-        policy = pulumi.Output.all(a.cluster_name, a.cluster_arn).apply(lambda values: _policy(values[0], values[1]))
-        own = tags("ClusterAutoscaler", a.labels)
-        identity = declare_identity(name, a.cluster_name, SERVICE_ACCOUNT, policy, own, self)
-        release = declare_release(
+        release = declare_controller(
             name,
+            cluster_name=a.cluster_name,
+            cluster_arn=a.cluster_arn,
+            service_account=SERVICE_ACCOUNT,
+            policy=_policy,
             chart="cluster-autoscaler",
             version=CHART_VERSION,
             repo="https://kubernetes.github.io/autoscaler",
@@ -74,19 +75,17 @@ class ClusterAutoscaler(pulumi.ComponentResource):
                 "extraArgs": {"expander": "priority,least-waste", "balance-similar-node-groups": True},
                 "expanderPriorities": {"20": [".*-spot-.*"], "10": [".*"]},
             },
+            own=tags("ClusterAutoscaler", a.labels),
             parent=self,
-            identity=identity,
         )
         self.release_name = release.name
         self.register_outputs({"release_name": self.release_name})
 
 
-def _policy(cluster_name: str, cluster_arn: str) -> str:
-    # arn:aws:eks:us-east-1:123456789012:cluster/name
-    partition, _, region, account, _ = cluster_arn.split(":", 5)[1:6]
-    groups = f"arn:{partition}:autoscaling:{region}:{account}:autoScalingGroup:*:autoScalingGroupName/*"
-    node_groups = f"arn:{partition}:eks:{region}:{account}:nodegroup/{cluster_name}/*"
-    ours = {"StringEquals": {f"aws:ResourceTag/k8s.io/cluster-autoscaler/{cluster_name}": "owned"}}
+def _policy(at: ClusterPlace) -> str:
+    groups = f"arn:{at.partition}:autoscaling:{at.region}:{at.account}:autoScalingGroup:*:autoScalingGroupName/*"
+    node_groups = f"arn:{at.partition}:eks:{at.region}:{at.account}:nodegroup/{at.cluster}/*"
+    ours = {"StringEquals": {f"aws:ResourceTag/k8s.io/cluster-autoscaler/{at.cluster}": "owned"}}
     return document(
         allow(_DESCRIBE, ["*"]),
         allow(["eks:DescribeNodegroup"], [node_groups]),

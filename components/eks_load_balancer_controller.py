@@ -7,7 +7,7 @@ import pulumi
 
 from components._aws_policies import allow, document
 from components._base import coerce, token
-from components._eks_controllers import declare_identity, declare_release
+from components._eks_controllers import ClusterPlace, declare_controller
 from components._naming import tags
 
 CHART_VERSION = "1.17.1"
@@ -99,11 +99,12 @@ class LoadBalancerController(pulumi.ComponentResource):
     ) -> None:
         super().__init__(token(LoadBalancerController), name, {}, opts)
         a = coerce(LoadBalancerControllerArgs, args)
-        policy = pulumi.Output.all(a.cluster_name, a.cluster_arn).apply(lambda values: _policy(values[0], values[1]))
-        own = tags("LoadBalancerController", a.labels)
-        identity = declare_identity(name, a.cluster_name, SERVICE_ACCOUNT, policy, own, self)
-        release = declare_release(
+        release = declare_controller(
             name,
+            cluster_name=a.cluster_name,
+            cluster_arn=a.cluster_arn,
+            service_account=SERVICE_ACCOUNT,
+            policy=_policy,
             chart="aws-load-balancer-controller",
             version=CHART_VERSION,
             repo="https://aws.github.io/eks-charts",
@@ -123,25 +124,23 @@ class LoadBalancerController(pulumi.ComponentResource):
                 "enableWaf": False,
                 "enableWafv2": False,
             },
+            own=tags("LoadBalancerController", a.labels),
             parent=self,
-            identity=identity,
         )
         self.release_name = release.name
         self.register_outputs({"release_name": self.release_name})
 
 
-def _policy(cluster_name: str, cluster_arn: str) -> str:
-    # arn:aws:eks:us-east-1:123456789012:cluster/name
-    partition, _, region, account, _ = cluster_arn.split(":", 5)[1:6]
-    place = f"{region}:{account}"
-    balancing = f"arn:{partition}:elasticloadbalancing:{place}"
+def _policy(at: ClusterPlace) -> str:
+    place = f"{at.region}:{at.account}"
+    balancing = f"arn:{at.partition}:elasticloadbalancing:{place}"
     balancers = [f"{balancing}:{kind}/net/*" for kind in ("loadbalancer", "listener")] + [f"{balancing}:targetgroup/*"]
-    groups = f"arn:{partition}:ec2:{place}:security-group/*"
-    new = {"StringEquals": {f"aws:RequestTag/{_CLUSTER_TAG}": cluster_name}}
-    ours = {"StringEquals": {f"aws:ResourceTag/{_CLUSTER_TAG}": cluster_name}}
+    groups = f"arn:{at.partition}:ec2:{place}:security-group/*"
+    new = {"StringEquals": {f"aws:RequestTag/{_CLUSTER_TAG}": at.cluster}}
+    ours = {"StringEquals": {f"aws:ResourceTag/{_CLUSTER_TAG}": at.cluster}}
     tagging = {**new["StringEquals"], "ec2:CreateAction": "CreateSecurityGroup"}
-    nodes = {"StringEquals": {f"aws:ResourceTag/kubernetes.io/cluster/{cluster_name}": "owned"}}
-    linked = f"arn:{partition}:iam::{account}:role/aws-service-role/elasticloadbalancing.amazonaws.com/*"
+    nodes = {"StringEquals": {f"aws:ResourceTag/kubernetes.io/cluster/{at.cluster}": "owned"}}
+    linked = f"arn:{at.partition}:iam::{at.account}:role/aws-service-role/elasticloadbalancing.amazonaws.com/*"
     service = {"StringEquals": {"iam:AWSServiceName": "elasticloadbalancing.amazonaws.com"}}
     return document(
         allow(_DESCRIBE, ["*"]),
@@ -149,7 +148,7 @@ def _policy(cluster_name: str, cluster_arn: str) -> str:
         allow(_CREATE, balancers, new),
         allow(["elasticloadbalancing:AddTags"], balancers, new),
         allow(_CHANGE, balancers, ours),
-        allow(["ec2:CreateSecurityGroup"], [f"arn:{partition}:ec2:{place}:vpc/*"]),
+        allow(["ec2:CreateSecurityGroup"], [f"arn:{at.partition}:ec2:{place}:vpc/*"]),
         allow(["ec2:CreateSecurityGroup"], [groups], new),
         allow(["ec2:CreateTags"], [groups], {"StringEquals": tagging}),
         allow(["ec2:CreateTags", "ec2:DeleteTags", "ec2:DeleteSecurityGroup", *_RULES], [groups], ours),

@@ -11,6 +11,7 @@ from components._preflight_calls import Question, Unanswered, ask_all
 from components._preflight_models import check_node
 from components._preflight_quota import Demand, Quota, compare
 from components._preflight_report import Report, SiteNeeds
+from components._preflight_versions import check_version
 from components.gke_network import DEFAULT_CIDR, PODS_CIDR, SERVICES_CIDR
 from components.gke_node_pool import DEFAULT_MACHINE_TYPE
 from serving.settings import GcpSite
@@ -183,23 +184,10 @@ def _system_machine(needs: SiteNeeds) -> str:
 
 
 def _check_version(needs: SiteNeeds, answer: Any, report: Report) -> None:
-    wanted, region = needs.settings.kubernetes_version, needs.site.location_name
-    if isinstance(answer, Unanswered):
-        report.warning(
-            f"site {needs.name}: it is not known whether GKE has Kubernetes {wanted} ({answer.reason}): "
-            f"gcloud container get-server-config --project {_project(needs)} --region {region}"
-        )
-        return
-    offered = {".".join(version.split(".")[:2]) for version in answer.valid_master_versions}
-    if wanted not in offered:
-        report.problem(
-            "kubernetesVersion",
-            f"GKE has no Kubernetes {wanted} in {region}",
-            have=", ".join(sorted(offered)),
-            need=wanted,
-            where=needs.name,
-            fix="choose one that every site has",
-        )
+    place = f"--project {_project(needs)} --region {needs.site.location_name}"
+    if not isinstance(answer, Unanswered):
+        answer = {".".join(version.split(".")[:2]) for version in answer.valid_master_versions}
+    check_version(needs, "GKE", answer, f"gcloud container get-server-config {place}", report)
 
 
 def _check_machines(needs: SiteNeeds, answers: Mapping[Any, Any], machines: Mapping[Any, Any], report: Report) -> None:

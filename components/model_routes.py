@@ -8,7 +8,8 @@ import pulumi
 from components._base import coerce, reject, token
 from components._kubernetes import manifest_resource
 from components._refusals import section_problems
-from serving.routes import health_path, model_routes
+from serving.protocol import health_path
+from serving.routes import model_routes
 from serving.settings_access import ApiKeys, Callers, Jwt
 from serving.settings_sections import Serving
 

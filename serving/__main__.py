@@ -12,9 +12,6 @@ from typing import Annotated, Any
 import typer
 
 from serving.client import PredictClient, PredictError, Prediction
-from serving.pinning import PinError
-from serving.pinning import pin as pin_images
-from serving.registry import RegistryError, digest_of
 from serving.resolver import ResolutionError
 from serving.status import SiteState, inspect, models_of_stack
 
@@ -269,7 +266,13 @@ def status(
 @app.command()
 def pin(stack: Annotated[str, typer.Argument(help="stack whose Pulumi.<stack>.yaml is changed")]) -> None:
     """Write the digest that each image's tag names now into a stack file, so that images never change by themselves."""
-    written = pin_images(Path(f"Pulumi.{stack}.yaml"), digest_of)
+    # Half of this module's time to import, and predictions do without.
+    from serving import pinning, registry
+
+    try:
+        written = pinning.pin(Path(f"Pulumi.{stack}.yaml"), registry.digest_of)
+    except (pinning.PinError, registry.RegistryError) as error:
+        raise UsageError(str(error)) from None
     for name, image in written.items():
         print(f"images.{name}: {image}")
     if not written:
@@ -287,7 +290,7 @@ def main() -> int:
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
         code = app(standalone_mode=False)
-    except (PinError, PredictError, RegistryError, ResolutionError, UsageError) as error:
+    except (PredictError, ResolutionError, UsageError) as error:
         print(f"error: {_printable(str(error))}", file=sys.stderr)
         return 1
     except (typer.Exit, typer.Abort) as stop:

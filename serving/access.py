@@ -7,13 +7,12 @@ key is judged by the key alone.
 
 from typing import Any
 
+from serving.cluster import ENVOY_API, GATEWAY_GROUP
 from serving.settings_access import ApiKeys, Callers, Jwt
 
 Manifest = dict[str, Any]
 TOKENS, KEYS = "tokens", "keys"
 """Names of a route's rules."""
-_ENVOY_API = "gateway.envoyproxy.io/v1alpha1"
-_GATEWAY_GROUP = "gateway.networking.k8s.io"
 
 
 def access_policies(model: str, namespace: str, callers: Callers) -> dict[str, Manifest]:
@@ -62,11 +61,11 @@ def rate_limit(callers: Callers) -> Manifest | None:
 
 def _policy(model: str, namespace: str, rule: str, spec: Manifest) -> Manifest:
     targets = [
-        {"group": _GATEWAY_GROUP, "kind": kind, "name": model, "sectionName": rule}
+        {"group": GATEWAY_GROUP, "kind": kind, "name": model, "sectionName": rule}
         for kind in ("GRPCRoute", "HTTPRoute")
     ]
     return {
-        "apiVersion": _ENVOY_API,
+        "apiVersion": ENVOY_API,
         "kind": "SecurityPolicy",
         "metadata": {"name": f"{model}.{rule}", "namespace": namespace},
         "spec": {"targetRefs": targets, **spec},

@@ -56,9 +56,9 @@ def frozen_resources(urns: Iterable[str], settings: Settings) -> dict[str, list[
             found[name] = urns_of_it
     taken = {urn for each in found.values() for urn in each}
     # A component is as frozen as what it is made of.
-    for entry in entries:
+    for entry in (each for each in entries if each.types[-1] in _SHARED):
         parts = {each.urn for each in entries if entry.types[-1] in each.types[:-1]}
-        if entry.types[-1] in _SHARED and parts and parts <= taken:
+        if parts and parts <= taken:
             found[next(name for name, each in found.items() if not parts.isdisjoint(each))].append(entry.urn)
     return found
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from serving.cluster import POOL_LABEL
+from serving.cluster import ENVOY_API, ENVOY_GROUP, GATEWAY_API, GATEWAY_GROUP, POOL_LABEL, topology_spread
 from serving.peers import PEER_LISTENER, PEER_PORT, client_validation, peer_certificate_reference
 from serving.protocol import SITE_HEADER
 from serving.settings_sections import Ingress
@@ -15,7 +15,7 @@ GATEWAY_NAMESPACE = "envoy-gateway-system"
 GATEWAY_NAME = "serving"
 PUBLIC_LISTENER = "public"
 CLASS_NAME = "tricorn"
-CONTROLLER = "gateway.envoyproxy.io/gatewayclass-controller"
+CONTROLLER = f"{ENVOY_GROUP}/gatewayclass-controller"
 GATEWAY_PRIORITY = "gateway"
 """PriorityClass of the proxies: above the model servers, which are of no use without them."""
 PRIORITY = 200_000
@@ -24,9 +24,7 @@ MAX_CONNECTION_S = 300
 RETRY_BUFFER = "8Mi"
 """Largest request the gateway can send a second time: Envoy keeps no more of it than a connection's buffer, 32 KiB by
 default, which is less than a photo."""
-_GATEWAY_API = "gateway.networking.k8s.io/v1"
-_ENVOY_API = "gateway.envoyproxy.io/v1alpha1"
-_OWNER = "gateway.envoyproxy.io/owning-gateway-"
+_OWNER = f"{ENVOY_GROUP}/owning-gateway-"
 _UNPRIVILEGED = 1024
 _PORT_SHIFT = 10_000
 
@@ -98,13 +96,13 @@ def gateway_objects(
         },
         "proxy": _proxy(namespace, proxies or Proxies()),
         "class": {
-            "apiVersion": _GATEWAY_API,
+            "apiVersion": GATEWAY_API,
             "kind": "GatewayClass",
             "metadata": {"name": CLASS_NAME},
             "spec": {
                 "controllerName": CONTROLLER,
                 "parametersRef": {
-                    "group": "gateway.envoyproxy.io",
+                    "group": ENVOY_GROUP,
                     "kind": "EnvoyProxy",
                     "name": CLASS_NAME,
                     "namespace": GATEWAY_NAMESPACE,
@@ -112,7 +110,7 @@ def gateway_objects(
             },
         },
         "gateway": {
-            "apiVersion": _GATEWAY_API,
+            "apiVersion": GATEWAY_API,
             "kind": "Gateway",
             "metadata": {"name": GATEWAY_NAME, "namespace": namespace},
             "spec": {"gatewayClassName": CLASS_NAME, "listeners": listeners},
@@ -149,7 +147,7 @@ def _listener(name: str, port: int, secret: str | None) -> Manifest:
 
 
 def _client_policy(name: str, namespace: str, listener: str, site: str | None, *, tls: bool) -> Manifest:
-    gateway = {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": GATEWAY_NAME, "sectionName": listener}
+    gateway = {"group": GATEWAY_GROUP, "kind": "Gateway", "name": GATEWAY_NAME, "sectionName": listener}
     spec: Manifest = {
         "targetRefs": [gateway],
         "connection": {
@@ -167,7 +165,7 @@ def _client_policy(name: str, namespace: str, listener: str, site: str | None, *
     if site is not None:
         spec["headers"] = {"lateResponseHeaders": {"addIfAbsent": [{"name": SITE_HEADER, "value": site}]}}
     metadata = {"name": name, "namespace": namespace}
-    return {"apiVersion": _ENVOY_API, "kind": "ClientTrafficPolicy", "metadata": metadata, "spec": spec}
+    return {"apiVersion": ENVOY_API, "kind": "ClientTrafficPolicy", "metadata": metadata, "spec": spec}
 
 
 def _proxy_labels(namespace: str) -> dict[str, str]:
@@ -180,19 +178,10 @@ def _proxy(namespace: str, proxies: Proxies) -> Manifest:
     }
     if proxies.image is not None:
         container["image"] = proxies.image
-    spread = [
-        {
-            "maxSkew": 1,
-            "topologyKey": key,
-            "whenUnsatisfiable": "ScheduleAnyway",
-            "labelSelector": {"matchLabels": _proxy_labels(namespace)},
-        }
-        for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
-    ]
     pod = {
         "nodeSelector": {POOL_LABEL: SYSTEM_POOL},
         "priorityClassName": GATEWAY_PRIORITY,
-        "topologySpreadConstraints": spread,
+        "topologySpreadConstraints": topology_spread(_proxy_labels(namespace)),
     }
     kubernetes = {
         "envoyService": {"type": "ClusterIP"},
@@ -201,7 +190,7 @@ def _proxy(namespace: str, proxies: Proxies) -> Manifest:
         "envoyPDB": {"maxUnavailable": 1},
     }
     return {
-        "apiVersion": _ENVOY_API,
+        "apiVersion": ENVOY_API,
         "kind": "EnvoyProxy",
         "metadata": {"name": CLASS_NAME, "namespace": GATEWAY_NAMESPACE},
         "spec": {

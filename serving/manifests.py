@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from serving.bundles import BundleManifest
-from serving.cluster import GPU_RESOURCE, GRPC_PORT, HTTP_PORT, POOL_LABEL, server_name
+from serving.cluster import GPU_RESOURCE, GRPC_PORT, HTTP_PORT, POOL_LABEL, server_name, topology_spread
 from serving.model_config import (
     BASE_PATH,
     METRICS_PATH,
@@ -220,22 +220,13 @@ def _deployment(spec: ModelServerSpec, config_checksum: str) -> Manifest:
 
 def _pod(spec: ModelServerSpec) -> Manifest:
     tolerations = [{"key": GPU_RESOURCE, "operator": "Exists", "effect": "NoSchedule"}] if spec.pool else []
-    spread = [
-        {
-            "maxSkew": 1,
-            "topologyKey": key,
-            "whenUnsatisfiable": "ScheduleAnyway",
-            "labelSelector": {"matchLabels": spec.selector},
-        }
-        for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
-    ]
     pod = {
         "serviceAccountName": spec.service_account,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "nodeSelector": {POOL_LABEL: spec.pool or SYSTEM_POOL},
         "tolerations": tolerations,
-        "topologySpreadConstraints": spread,
+        "topologySpreadConstraints": topology_spread(spec.selector),
         "terminationGracePeriodSeconds": spec.serving.drain_s + STOP_S,
         "securityContext": {
             "runAsNonRoot": True,

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from serving.certificates import PEER_SECRET, peer_name
+from serving.cluster import ENVOY_API, ENVOY_GROUP
 
 Manifest = dict[str, Any]
 PEER_PORT = 8443
@@ -17,7 +18,6 @@ PEER_CAS = "peer-cas"
 CA_KEY = "ca.crt"
 LARGEST_WEIGHT = 1_000_000
 """Largest weight in the Gateway API."""
-_ENVOY_API = "gateway.envoyproxy.io/v1alpha1"
 
 
 def backend_name(site: str) -> str:
@@ -51,7 +51,7 @@ def peer_objects(
     for site, authority in authorities.items():
         found[f"ca-{site}"] = _config_map(authority_name(site), namespace, authority)
         found[f"backend-{site}"] = {
-            "apiVersion": _ENVOY_API,
+            "apiVersion": ENVOY_API,
             "kind": "Backend",
             "metadata": {"name": backend_name(site), "namespace": namespace},
             "spec": {
@@ -99,7 +99,7 @@ def fallback_backends(weights: Mapping[str, int]) -> list[Manifest]:
     largest = max(weights.values(), default=0)
     return [
         {
-            "group": "gateway.envoyproxy.io",
+            "group": ENVOY_GROUP,
             "kind": "Backend",
             "name": backend_name(site),
             "port": PEER_PORT,

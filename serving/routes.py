@@ -4,35 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from serving.access import TOKENS, access_policies, key_header, rate_limit, rule_names
-from serving.cluster import GRPC_PORT, HTTP_PORT, server_name
-from serving.gateway import (
-    CLASS_NAME,
-    CONTROLLER,
-    GATEWAY_NAME,
-    GATEWAY_NAMESPACE,
-    PUBLIC_LISTENER,
-    container_port,
-    gateway_objects,
-)
+from serving.cluster import ENVOY_API, GATEWAY_API, GATEWAY_GROUP, GRPC_PORT, HTTP_PORT, server_name
+from serving.gateway import GATEWAY_NAME, PUBLIC_LISTENER
 from serving.peers import PEER_LISTENER, fallback_backends
 from serving.protocol import MODEL_HEADER, SITE_HEADER, health_path, status_path
 from serving.settings_access import Callers
 
-__all__ = [
-    "CLASS_NAME",
-    "CONTROLLER",
-    "GATEWAY_NAME",
-    "GATEWAY_NAMESPACE",
-    "container_port",
-    "gateway_objects",
-    "health_path",
-    "model_routes",
-]
-
 Manifest = dict[str, Any]
-_GATEWAY_API = "gateway.networking.k8s.io/v1"
-_GATEWAY_GROUP = "gateway.networking.k8s.io"
-_ENVOY_API = "gateway.envoyproxy.io/v1alpha1"
 _PREDICTION_SERVICE = "tensorflow.serving.PredictionService"
 _ATTEMPTS_HERE = 2
 
@@ -73,12 +51,7 @@ def model_routes(
         "type": "URLRewrite",
         "urlRewrite": {"path": {"type": "ReplaceFullPath", "replaceFullPath": status_path(model)}},
     }
-    grpc = {"filters": named, "backendRefs": _local(model, versions, GRPC_PORT) + others}
-    http = {
-        "filters": named,
-        "backendRefs": _local(model, versions, HTTP_PORT) + others,
-        "timeouts": {"request": timeout},
-    }
+    grpc, http = _predictions(model, versions, named, others, timeout)
     health = {
         "matches": [{"path": {"type": "Exact", "value": health_path(model)}}],
         "filters": [rewrite, _answered_by(site)],
@@ -107,29 +80,30 @@ def _peer_routes(
 ) -> dict[str, Manifest]:
     """Routes for requests of other sites: to local servers only, or two sites without any would send them around."""
     name = f"{model}.peers"
-    grpc = {
-        "matches": _grpc_matches(model, default=default),
-        "filters": [_answered_by(site)],
-        "backendRefs": _local(model, versions, GRPC_PORT),
-    }
-    http = {
-        "matches": _http_matches(model),
-        "filters": [_answered_by(site)],
-        "backendRefs": _local(model, versions, HTTP_PORT),
-        "timeouts": {"request": timeout},
-    }
+    grpc, http = _predictions(model, versions, [_answered_by(site)], [], timeout)
+    grpc_rules = _rules(grpc, _grpc_matches(model, default=default), Callers())
+    http_rules = _rules(http, _http_matches(model), Callers())
     return {
-        "peer-grpc-route": _route("GRPCRoute", name, namespace, [grpc], PEER_LISTENER),
-        "peer-http-route": _route("HTTPRoute", name, namespace, [http], PEER_LISTENER),
+        "peer-grpc-route": _route("GRPCRoute", name, namespace, grpc_rules, PEER_LISTENER),
+        "peer-http-route": _route("HTTPRoute", name, namespace, http_rules, PEER_LISTENER),
         "peer-traffic-policy": _traffic_policy(name, namespace, timeout, None, fallback=False),
     }
 
 
+def _predictions(
+    model: str, versions: Mapping[int, int], filters: list[Manifest], others: list[Manifest], timeout: str
+) -> tuple[Manifest, Manifest]:
+    """Rules for gRPC and for REST, without matches: to the local servers, then to other backends."""
+    grpc = {"filters": filters, "backendRefs": _local(model, versions, GRPC_PORT) + others}
+    http = {"filters": filters, "backendRefs": _local(model, versions, HTTP_PORT) + others}
+    return grpc, {**http, "timeouts": {"request": timeout}}
+
+
 def _route(kind: str, name: str, namespace: str, rules: list[Manifest], listener: str = PUBLIC_LISTENER) -> Manifest:
-    parent = {"group": _GATEWAY_GROUP, "kind": "Gateway", "name": GATEWAY_NAME, "sectionName": listener}
+    parent = {"group": GATEWAY_GROUP, "kind": "Gateway", "name": GATEWAY_NAME, "sectionName": listener}
     metadata = {"name": name, "namespace": namespace}
     return {
-        "apiVersion": _GATEWAY_API,
+        "apiVersion": GATEWAY_API,
         "kind": kind,
         "metadata": metadata,
         "spec": {"parentRefs": [parent], "rules": rules},
@@ -180,7 +154,7 @@ def _traffic_policy(name: str, namespace: str, timeout: str, limit: Manifest | N
     Both are needed: without the passive check retries go to the same dead pod (measured: every request failed). A
     prediction changes nothing, so that one whose pod died half-way may be asked for again.
     """
-    targets = [{"group": _GATEWAY_GROUP, "kind": kind, "name": name} for kind in ("GRPCRoute", "HTTPRoute")]
+    targets = [{"group": GATEWAY_GROUP, "kind": kind, "name": name} for kind in ("GRPCRoute", "HTTPRoute")]
     retry: Manifest = {
         "numRetries": 2,
         "retryOn": {
@@ -211,7 +185,7 @@ def _traffic_policy(name: str, namespace: str, timeout: str, limit: Manifest | N
     if limit is not None:
         spec["rateLimit"] = limit
     return {
-        "apiVersion": _ENVOY_API,
+        "apiVersion": ENVOY_API,
         "kind": "BackendTrafficPolicy",
         "metadata": {"name": name, "namespace": namespace},
         "spec": spec,

@@ -372,7 +372,3 @@ def _now() -> datetime.datetime:
 
 def _decoded(value: str) -> str:
     return base64.b64decode(value).decode(errors="replace")
-
-
-def _request_name(certificate: Object, revision: int) -> str:
-    return specs.request_name(certificate["metadata"]["name"], revision)

@@ -20,7 +20,7 @@ from localcloud.gateway import loadbalancer, secrets, xds
 from localcloud.gateway.translate import Translation, TranslationError, plain, translate
 from localcloud.gateway.watch import KINDS, ClusterObjects
 from localcloud.store import Cluster
-from serving.routes import CONTROLLER
+from serving.gateway import CONTROLLER
 
 _LOG = logging.getLogger(__name__)
 Object = dict[str, Any]

@@ -43,7 +43,7 @@ class Managed:
     def start(self) -> None:
         environment = {**os.environ, "TRICORN_LOCAL": str(self.paths.root)}
         self.process = processes.start(
-            self.paths, CLOUD, "daemon", [sys.executable, "-m", "tests.cluster.manage", CLOUD],
+            self.paths, CLOUD, "daemon", [sys.executable, "-m", "tests.cluster.run_parts", CLOUD, "clusters"],
             environment=environment, directory=ROOT,
         )  # fmt: skip
 

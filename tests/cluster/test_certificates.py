@@ -55,7 +55,8 @@ class Daemon:
     def start(self):
         environment = {**os.environ, "TRICORN_LOCAL": str(self.managed.paths.root)}
         self.process = processes.start(
-            self.managed.paths, CLOUD, "certificates", [sys.executable, "-m", "tests.cluster.run_certificates", CLOUD],
+            self.managed.paths, CLOUD, "certificates",
+            [sys.executable, "-m", "tests.cluster.run_parts", CLOUD, "certificates"],
             environment=environment, directory=ROOT,
         )  # fmt: skip
 

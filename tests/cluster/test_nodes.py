@@ -36,7 +36,7 @@ class Nodes:
     def start(self):
         environment = {**os.environ, "TRICORN_LOCAL": str(self.managed.paths.root)}
         self.process = processes.start(
-            self.managed.paths, CLOUD, "nodes", [sys.executable, "-m", "tests.cluster.run_nodes", CLOUD],
+            self.managed.paths, CLOUD, "nodes", [sys.executable, "-m", "tests.cluster.run_parts", CLOUD, "nodes"],
             environment=environment, directory=ROOT,
         )  # fmt: skip
 

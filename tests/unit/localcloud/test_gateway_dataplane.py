@@ -14,7 +14,8 @@ import toolchain
 from localcloud.gateway import xds
 from localcloud.gateway.translate import translate
 from localcloud.processes import dying_with_parent
-from serving.routes import gateway_objects, model_routes
+from serving.gateway import gateway_objects
+from serving.routes import model_routes
 from serving.settings import Ingress
 
 pytestmark = pytest.mark.tools

@@ -7,18 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import toolchain
+from serving.gateway import CLASS_NAME, CONTROLLER, GATEWAY_NAME, GATEWAY_NAMESPACE, container_port, gateway_objects
 from serving.manifests import server_name
-from serving.routes import (
-    CLASS_NAME,
-    CONTROLLER,
-    GATEWAY_NAME,
-    GATEWAY_NAMESPACE,
-    container_port,
-    gateway_objects,
-    health_path,
-    model_routes,
-    rest_pattern,
-)
+from serving.protocol import health_path
+from serving.routes import model_routes, rest_pattern
 from serving.settings_sections import Ingress
 
 

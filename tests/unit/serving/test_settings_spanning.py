@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from serving import settings_rules
-from serving.settings import SettingsError, parse_settings
 from tests.unit.serving.settings_breakers import REMOVED, put
-from tests.unit.serving.test_settings_properties import WHOLE, assert_clear
+from tests.unit.serving.test_settings_properties import WHOLE, assert_clear, problems
 
 Changes = dict[str, Any]
 NO_AUTHORITY = {name: WHOLE["sites"][name] for name in ("dublin", "office")}
@@ -106,14 +105,6 @@ def changed(changes: Changes) -> dict[str, Any]:
     for path, value in changes.items():
         document = put(document, tuple(path.split(".")), value)
     return document
-
-
-def problems(document: Any) -> list[str]:
-    try:
-        parse_settings(document)
-    except SettingsError as error:
-        return list(error.problems)
-    return []
 
 
 @pytest.mark.parametrize(("changes", "expected"), CASES, ids=["+".join(changes) for changes, _ in CASES])
