@@ -8,7 +8,7 @@ import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from model_export import families
 from model_export.errors import ExportError
@@ -44,6 +44,18 @@ class ImageInput:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TextInput:
+    """How a text becomes the network's input: int32 [length], ids of tokens, 0 after the last one."""
+
+    length: int
+    """Tokens that are read; what is longer is cut."""
+    vocabulary: int
+    """Most tokens that are told apart, with the two for padding (0) and for unknown ones (1)."""
+    characters: bool = False
+    """Tokens are characters in place of words."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Augmentation:
     """Random changes of training images; 0 turns one off."""
 
@@ -76,18 +88,55 @@ class Recipe:
     """Epochs without a better result after which training stops; 0 never stops early."""
 
 
+class Detector(Protocol):
+    """What the outputs of a detection network mean. Boxes are ymin, xmin, ymax, xmax in [0, 1] of the input's sides."""
+
+    def loss(self, boxes: Any, labels: Any, outputs: Any) -> Any:
+        """Return float32 [], the loss of a batch.
+
+        Args:
+            boxes: float32 [batch, n, 4]; rows beyond the objects of an image are 0.
+            labels: int32 [batch, n], class ids; -1 beyond the objects of an image.
+            outputs: What the network returned.
+        """
+        ...
+
+    def candidates(self, outputs: Any) -> tuple[Any, Any]:
+        """Return boxes, float32 [batch, n, 4], and scores, float32 [batch, n, classes] in [0, 1], before suppression."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Preset:
     """One size of a family."""
 
-    input: ImageInput
+    input: ImageInput | TextInput
     network: Callable[[int], Any]
-    """Builds the untrained Keras model for a number of classes. Imports Keras only when called. An image network takes
-    float32 [batch, size, size, 3], RGB in [0, 255]; a classifier returns float32 [batch, classes], logits."""
+    """Builds the untrained Keras model for a number of classes. Imports Keras only when called.
+
+    An image network takes float32 [batch, size, size, 3], RGB in [0, 255], a text network int32 [batch, length]. A
+    classifier of images or texts returns float32 [batch, classes], logits; a segmenter float32
+    [batch, size, size, classes], logits; a detector whatever its `detector` reads."""
     recipe: Recipe
     parameters: int | None = None
     """Parameters for `classes` classes, as the paper or its reference code has them."""
     classes: int = 1000
+    detector: Callable[[int], Detector] | None = None
+    """What a detector's outputs mean, for a number of classes; None for other tasks."""
+
+    @property
+    def image(self) -> ImageInput:
+        """The input of an image network."""
+        if not isinstance(self.input, ImageInput):
+            raise TypeError("this preset reads texts")
+        return self.input
+
+    @property
+    def text(self) -> TextInput:
+        """The input of a text network."""
+        if not isinstance(self.input, TextInput):
+            raise TypeError("this preset reads images")
+        return self.input
 
 
 @dataclass(frozen=True, kw_only=True)

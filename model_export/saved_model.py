@@ -11,18 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from model_export import batching, signatures, warmup
 from model_export.children import child
-from model_export.errors import ExportError
 from model_export.exportable import Exportable, exportable
 from model_export.protos import saved_model_pb2
+from model_export.served import Endpoint, served
 
 VERSION_FOLDER = "version"
 REFERENCE_FILE = "reference.npz"
 LABELS_FILE = "labels.txt"
-_PROBES = 4
-_WARMUP_SIDE = 64
 
 
 def _label_table(labels: list[str]) -> Any:
@@ -39,23 +38,17 @@ def _label_table(labels: list[str]) -> Any:
     return tf.lookup.StaticHashTable(initializer, "unknown")
 
 
-def _warmup_image() -> bytes:
+def _write_reference(endpoints: dict[str, Endpoint], probes: dict[str, npt.NDArray[Any]]) -> None:
+    """Write inputs and what Keras answers, for the comparison with the loaded SavedModel."""
     import tensorflow as tf
 
-    ramp = np.arange(_WARMUP_SIDE, dtype=np.uint8) * (256 // _WARMUP_SIDE)
-    pixels = np.stack(np.broadcast_arrays(ramp[:, None], ramp[None, :], ramp[::-1, None]), axis=-1)
-    return bytes(tf.io.encode_jpeg(pixels, quality=80).numpy())
-
-
-def _write_reference(network: Any, size: int) -> None:
-    """Write images and what Keras says of them, for the comparison with the loaded SavedModel."""
-    import tensorflow as tf
-
-    coarse = np.random.default_rng(0).uniform(0, 255, (_PROBES, 8, 8, 3)).astype(np.float32)
-    smooth = tf.clip_by_value(tf.image.resize(coarse, [size, size], method="bicubic"), 0, 255)
-    images = np.asarray(smooth).astype(np.uint8)
-    scores = np.asarray(network(images.astype(np.float32), training=False))
-    np.savez(REFERENCE_FILE, image=images, scores=scores)
+    stored: dict[str, npt.NDArray[Any]] = {}
+    for name, inputs in probes.items():
+        endpoint = endpoints[name]
+        stored[f"{name}/in/{endpoint.inputs[0].name}"] = inputs
+        for output, value in endpoint.function(tf.constant(inputs, endpoint.inputs[0].dtype)).items():
+            stored[f"{name}/out/{output}"] = np.asarray(value)
+    np.savez(REFERENCE_FILE, **stored)
 
 
 def _normalise(folder: Path) -> None:
@@ -78,7 +71,7 @@ def _normalise(folder: Path) -> None:
     file.write_bytes(model.SerializeToString(deterministic=True))
 
 
-def _save(network: Any, table: Any, endpoints: dict[str, signatures.Endpoint], folder: Path) -> None:
+def _save(network: Any, table: Any, endpoints: dict[str, Endpoint], folder: Path) -> None:
     """Write the SavedModel: the signatures, the label table and the plain TensorFlow variables behind the Keras model.
 
     The Keras model itself must stay out: stored beside its variables it doubles the size (keras #23553), and stored
@@ -107,21 +100,22 @@ def build(model: Exportable, name: str) -> dict[str, Any]:
 
     print("building the network", flush=True)
     network = model.network()
-    classes = int(network.output_shape[-1])
-    if len(model.labels) != classes:
-        raise ExportError(f"{model.family.name}: {len(model.labels)} labels for {classes} classes")
     table = _label_table(model.labels)
     folder = Path(VERSION_FOLDER)
-    _save(network, table, signatures.image_classifier(network, table, model.image, classes), folder)
+    task = served(model.family.task)
+    endpoints = task.endpoints(network, table, model)
+    _save(network, table, endpoints, folder)
     _normalise(folder)
     saved = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
     described = signatures.describe(saved.meta_graphs[0].signature_def)
-    warmup.write(folder, name, described, model.family.batch_sizes, _warmup_image(), signatures.EXAMPLE_FEATURE)
+    warmup.write(
+        folder, name, described, model.family.batch_sizes, task.warmup_input(model), signatures.EXAMPLE_FEATURE
+    )
     (folder / batching.FILE).write_text(batching.parameters(model.family.batch_sizes), encoding="utf-8")
-    _write_reference(network, model.image.size)
+    _write_reference(endpoints, task.probes(model))
     return {
         "parameters": int(network.count_params()),
-        "labels": classes,
+        "labels": len(model.labels),
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
     }

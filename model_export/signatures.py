@@ -1,15 +1,12 @@
-"""The signatures of an image classifier: how they are built into the graph and how they read back from a SavedModel."""
+"""Signatures as they read back from a SavedModel."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from model_export.errors import ExportError
-from model_export.images import decode_batch
 from model_export.protos import types_pb2
-from model_export.registry import ImageInput
 
-TOP = 5
 EXAMPLE_FEATURE = "image/encoded"
 PREDICT_METHOD = "tensorflow/serving/predict"
 CLASSIFY_METHOD = "tensorflow/serving/classify"
@@ -24,52 +21,6 @@ _DTYPES = {
 
 Signature = dict[str, Any]
 """{"method": "predict", "inputs": {name: {"dtype", "shape"}}, "outputs": {...}} as in a manifest; null = any size."""
-
-
-class Endpoint(NamedTuple):
-    """One signature to be exported: a function of tensors and the specification of its inputs."""
-
-    function: Any
-    inputs: list[Any]
-
-
-def image_classifier(network: Any, labels: Any, image: ImageInput, classes: int) -> dict[str, Endpoint]:
-    """Return the endpoints of an image classifier by signature name.
-
-    Args:
-        network: Keras model of the family.
-        labels: Lookup table int64 class id -> string class name.
-        image: The network's input.
-        classes: Number of classes.
-
-    `serving_default` takes `image_bytes`, string [batch], encoded images; `image_uint8` takes `image`, uint8
-    [batch, size, size, 3], RGB. Both return `scores` float32, `class_ids` int32 and `labels` string, each [batch, 5]
-    (or as many as there are classes), best first. `classify` takes `inputs`, string [batch], serialized tf.Example with
-    the feature "image/encoded", and returns `classes` string and `scores` float32, of the same shape.
-    """
-    import tensorflow as tf
-
-    def top(pixels: Any) -> dict[str, Any]:
-        scores, ids = tf.math.top_k(network(pixels, training=False), min(TOP, classes))
-        return {"scores": scores, "class_ids": ids, "labels": labels.lookup(tf.cast(ids, tf.int64))}
-
-    def serving_default(image_bytes: Any) -> dict[str, Any]:
-        return top(decode_batch(image_bytes, image))
-
-    def image_uint8(pixels: Any) -> dict[str, Any]:
-        return top(tf.cast(pixels, tf.float32))
-
-    def classify(inputs: Any) -> dict[str, Any]:
-        features = tf.io.parse_example(inputs, {EXAMPLE_FEATURE: tf.io.FixedLenFeature([], tf.string)})
-        best = top(decode_batch(features[EXAMPLE_FEATURE], image))
-        return {"classes": best["labels"], "scores": best["scores"]}
-
-    size = image.size
-    return {
-        "serving_default": Endpoint(serving_default, [tf.TensorSpec([None], tf.string, name="image_bytes")]),
-        "image_uint8": Endpoint(image_uint8, [tf.TensorSpec([None, size, size, 3], tf.uint8, name="image")]),
-        "classify": Endpoint(classify, [tf.TensorSpec([None], tf.string, name="inputs")]),
-    }
 
 
 def _tensors(infos: Any, signature: str) -> dict[str, dict[str, Any]]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from model_export.datasets.augment import augment
 from model_export.datasets.records import Examples
 from model_export.images import decode
 from model_export.registry import Augmentation, ImageInput
@@ -28,6 +30,7 @@ class ImagePipeline:
         self._examples = examples
         self._image = image
         self._batch_size = batch_size
+        self._targets = {name: _target(values, image.size) for name, values in examples.targets.items()}
         self._cached: Any = None
         if len(examples) * image.size**2 * 3 * _FLOAT_BYTES <= CACHE_BYTES:
             self._cached = np.concatenate([np.asarray(batch) for batch in self._decoded(np.arange(len(examples)))])
@@ -48,12 +51,13 @@ class ImagePipeline:
         order = np.random.default_rng((seed, epoch)).permutation(len(self._examples))
         size = min(self._batch_size, len(order))
 
-        def augmented(pixels: Any, row: Any) -> Any:
-            return augment(pixels, augmentation, tf.stack([seed * 1_000_003 + epoch, tf.cast(row, tf.int32)]))
+        def augmented(pixels: Any, targets: Any, row: Any) -> Any:
+            return augment(pixels, targets, augmentation, tf.stack([seed * 1_000_003 + epoch, tf.cast(row, tf.int32)]))
 
         def batch(rows: Any, pixels: Any) -> Any:
-            changed = tf.map_fn(lambda each: augmented(*each), (pixels, rows), fn_output_signature=tf.float32)
-            return changed, {name: tf.gather(values, rows) for name, values in self._examples.targets.items()}
+            targets = {name: tf.gather(values, rows) for name, values in self._targets.items()}
+            kinds = (tf.float32, {name: values.dtype for name, values in targets.items()})
+            return tf.map_fn(lambda each: augmented(*each), (pixels, targets, rows), fn_output_signature=kinds)
 
         rows = tf.data.Dataset.from_tensor_slices(order)
         return (
@@ -93,27 +97,14 @@ class ImagePipeline:
         return decode(tf.io.read_file(found) if self._examples.files else found, self._image)
 
 
-def augment(pixels: Any, augmentation: Augmentation, seed: Any) -> Any:
-    """Change one training image at random.
-
-    Args:
-        pixels: float32 [size, size, 3] in [0, 255].
-        augmentation: What may change.
-        seed: int32 [2]; the same seed changes an image in the same way.
-    """
+def _target(values: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
+    """Return targets as arrays: masks, which come as encoded one-channel images, as uint8 [n, size, size]."""
     import tensorflow as tf
 
-    size = int(pixels.shape[0])
-    margin = round(size * augmentation.shift)
-    if margin:
-        padded = tf.pad(pixels, [[margin, margin], [margin, margin], [0, 0]], mode="SYMMETRIC")
-        offsets = tf.random.stateless_uniform([2], seed, 0, 2 * margin + 1, tf.int32)
-        pixels = padded[offsets[0] : offsets[0] + size, offsets[1] : offsets[1] + size]
-        pixels = tf.ensure_shape(pixels, [size, size, 3])
-    if augmentation.flip:
-        mirrored = tf.random.stateless_uniform([], seed + 1) < 0.5
-        pixels = tf.where(mirrored, pixels[:, ::-1], pixels)
-    if augmentation.brightness:
-        change = tf.random.stateless_uniform([], seed + 2, -1.0, 1.0) * (255 * augmentation.brightness)
-        pixels = tf.clip_by_value(pixels + change, 0.0, 255.0)
-    return pixels
+    if values.dtype != object:
+        return values
+    decoded = []
+    for value in values:
+        mask = tf.io.decode_png(value, channels=1)
+        decoded.append(np.asarray(tf.image.resize(mask, [size, size], method="nearest"))[..., 0])
+    return np.stack(decoded).astype(np.uint8)

@@ -6,21 +6,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from model_export import datasets
-from model_export.datasets.pipeline import ImagePipeline
 from model_export.datasets.records import Dataset
 from model_export.errors import ExportError
-from model_export.evaluation import classification
 from model_export.evaluation.report import Report, Section, figure
 from model_export.registry import find
-from model_export.tasks.classify import probabilities, results
+from model_export.tasks import training_of
 from model_export.training import run as runs
 from model_export.training.run import Order
 
 REPORT, RESULTS = "report", "results.json"
-_BATCH = 64
 _BAD_SHOWN = 50
 
 
@@ -47,16 +42,11 @@ def evaluate(folder: Path, data: str | None) -> tuple[dict[str, float], Path]:
     preset = find(order.family).preset(order.preset)
     network = preset.network(len(order.classes))
     runs.load_best(folder, network.variables)
-    pipeline = ImagePipeline(dataset.test, preset.input, _BATCH)
-    scores, labels = probabilities(network, pipeline), dataset.test.targets["label"]
-    found = results(scores, labels)
+    task = training_of(dataset, preset, order.recipe)
+    found = task.evaluate(network)
     report = Report(f"{order.family} ({order.preset}) on {dataset.name}")
     report.sections += [_summary(order, dataset, found), _history(folder)]
-    report.sections += classification.sections(scores, labels, dataset.classes)
-    images = [np.asarray(batch) for batch in pipeline.evaluation()]
-    pixels = np.concatenate(images).round().clip(0, 255).astype(np.uint8)
-    mistakes = classification.worst(scores, labels, dataset.classes, lambda row: pixels[row])
-    report.sections += [mistakes] if mistakes else []
+    report.sections += task.sections(network)
     report.sections += _left_out(dataset)
     page = report.write(folder / REPORT)
     part = folder / f".{RESULTS}.part"

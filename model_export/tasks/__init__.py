@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from model_export.datasets.records import Dataset
 from model_export.errors import ExportError
+from model_export.evaluation.report import Section
 from model_export.registry import Preset, Recipe, Task
 
 
@@ -29,6 +30,10 @@ class TaskTraining(Protocol):
         """Return the results on the evaluation examples."""
         ...
 
+    def sections(self, network: Any) -> list[Section]:
+        """Return the sections of the report about the evaluation examples."""
+        ...
+
 
 def training_of(dataset: Dataset, preset: Preset, recipe: Recipe) -> TaskTraining:
     """Return the task of a data set.
@@ -40,4 +45,16 @@ def training_of(dataset: Dataset, preset: Preset, recipe: Recipe) -> TaskTrainin
         from model_export.tasks.classify import ClassifyTraining
 
         return ClassifyTraining(dataset, preset, recipe)
+    if dataset.task is Task.SEGMENT:
+        from model_export.tasks.segment import SegmentTraining
+
+        return SegmentTraining(dataset, preset, recipe)
+    if dataset.task is Task.DETECT:
+        from model_export.tasks.detect import DetectTraining
+
+        return DetectTraining(dataset, preset, recipe)
+    if dataset.task is Task.LABEL:
+        from model_export.tasks.label import LabelTraining
+
+        return LabelTraining(dataset, preset, recipe)
     raise ExportError(f"--data: {dataset.name} is for the task {dataset.task}, which cannot be trained")

@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 from model_export.datasets.pipeline import ImagePipeline
 from model_export.datasets.records import Dataset
+from model_export.evaluation.classification import sections, worst
+from model_export.evaluation.report import Section
 from model_export.registry import Preset, Recipe
 from model_export.training.losses import cross_entropy
 
@@ -23,9 +25,9 @@ class ClassifyTraining:
 
     def __init__(self, dataset: Dataset, preset: Preset, recipe: Recipe) -> None:
         self._recipe = recipe
-        self._classes = len(dataset.classes)
-        self._train = ImagePipeline(dataset.train, preset.input, recipe.batch_size)
-        self._test = ImagePipeline(dataset.test, preset.input, recipe.batch_size)
+        self._names = dataset.classes
+        self._train = ImagePipeline(dataset.train, preset.image, recipe.batch_size)
+        self._test = ImagePipeline(dataset.test, preset.image, recipe.batch_size)
         self._labels = dataset.test.targets["label"]
         self.steps = self._train.steps
 
@@ -42,6 +44,14 @@ class ClassifyTraining:
     def evaluate(self, network: Any) -> dict[str, float]:
         """Return the results of `results`."""
         return results(probabilities(network, self._test), self._labels)
+
+    def sections(self, network: Any) -> list[Section]:
+        """Return classes, confusion, certainty, ROC and the worst mistakes."""
+        scores = probabilities(network, self._test)
+        pixels = np.concatenate([np.asarray(batch) for batch in self._test.evaluation()])
+        pixels = pixels.round().clip(0, 255).astype(np.uint8)
+        mistakes = worst(scores, self._labels, self._names, lambda row: pixels[row])
+        return [*sections(scores, self._labels, self._names), *([mistakes] if mistakes else [])]
 
 
 def probabilities(network: Any, pipeline: ImagePipeline) -> npt.NDArray[np.float32]:

@@ -79,8 +79,8 @@ def train(folder: Path, order: Order, preset: Preset, dataset: Dataset, strategy
     steps = task.steps * order.recipe.epochs
     distribution = strategy_scope(strategy)
     with precision(order.mixed_precision), distribution.scope():
-        network = preset.network(len(dataset.classes))
-        network.compile(optimizer=optimizer(order.recipe, steps), loss=task.loss(network))
+        network = _trainable(preset.network(len(dataset.classes)), task)
+        network.compile(optimizer=optimizer(order.recipe, steps))
         network.optimizer.build(network.trainable_variables)
     variables = [*network.variables, *network.optimizer.variables]
     progress = runs.load_state(folder, variables)
@@ -94,6 +94,23 @@ def train(folder: Path, order: Order, preset: Preset, dataset: Dataset, strategy
         progress = _epoch(folder, order, network, task, variables, progress, epoch, board, say)
     runs.load_best(folder, network.variables)
     return progress
+
+
+def _trainable(network: Any, task: TaskTraining) -> Any:
+    """Return the network as a Keras model whose loss is the task's, over all outputs together."""
+    import keras
+
+    loss = task.loss(network)
+
+    class Trainable(keras.Model):
+        """The same layers and variables."""
+
+        def compute_loss(
+            self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+        ) -> Any:
+            return loss(y, y_pred)
+
+    return Trainable(network.inputs, network.output)
 
 
 def _claim(folder: Path, order: Order) -> None:
