@@ -44,7 +44,7 @@ def _images(resource: Resource, production: bool) -> Iterator[Finding]:
                 _join(prefix, f"{path}.image"),
                 image,
                 "must be named by digest",
-                "add @sha256:<digest> behind the tag; `crane digest <image>` prints it",
+                "add @sha256:<digest> behind the tag; `python -m serving pin <stack>` writes it",
             )
 
 

@@ -5,19 +5,18 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from serving import answers, drawing
 from serving.client import PredictClient, PredictError, Prediction
 from serving.resolver import ResolutionError
 from serving.status import SiteState, inspect, models_of_stack
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 _STRING = "DT_STRING"
-_SHOWN_LABELS = 5
 _TIMEOUT_S = 30.0
 
 Domain = Annotated[str, typer.Option(envvar="TRICORN_DOMAIN", help="public name of the deployment")]
@@ -82,78 +81,17 @@ def _read_input(text: str, name: str, dtype: str) -> bytes:
     return text.encode()
 
 
-def _labels(outputs: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return label and score pairs of the first example, best first; empty when the model gives none."""
-    names = outputs.get("labels", outputs.get("classes"))
-    scores = outputs.get("scores")
-    if names is None or scores is None or names.ndim != 2 or names.shape != scores.shape:
-        return []
-    pairs = sorted(zip(names[0].tolist(), scores[0].tolist(), strict=True), key=lambda pair: -pair[1])
-    return [
-        {"label": name.decode(errors="replace") if isinstance(name, bytes) else str(name), "score": round(score, 4)}
-        for name, score in pairs[:_SHOWN_LABELS]
-    ]
-
-
-def _document(source: str, found: Prediction) -> dict[str, Any]:
-    document: dict[str, Any] = {
-        "input": source,
-        "site": found.site,
-        "address": found.address,
-        "latency_ms": round(1000 * found.latency_s, 1),
-        "attempts": found.attempts,
-    }
-    if labels := _labels(found.outputs):
-        document["labels"] = labels
-    else:
-        document["outputs"] = {
-            name: {"shape": list(value.shape), "dtype": str(value.dtype), "first": _first(value)}
-            for name, value in sorted(found.outputs.items())
-        }
-    return document
-
-
-def _first(value: Any) -> list[Any]:
-    """Return the first few numbers or texts of an output."""
-    return [
-        each.decode(errors="replace") if isinstance(each, bytes) else each
-        for each in value.reshape(-1)[:_SHOWN_LABELS].tolist()
-    ]
-
-
-def _rows(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    for each in document.get("labels", ()):
-        yield f"{each['score']:.2%}", each["label"]
-    for output, value in document.get("outputs", {}).items():
-        yield output, f"{value['dtype']}{value['shape']} {value['first']}"
-
-
-def _said_by(document: dict[str, Any], transport: str) -> str:
-    tried = f", {document['attempts']} attempts" if document["attempts"] > 1 else ""
-    who = document["site"] or document["address"]
-    return f"answered by {who} over {transport} in {document['latency_ms']} ms{tried}"
-
-
-def _show_predictions(documents: list[dict[str, Any]], transport: str) -> None:
-    if not sys.stdout.isatty():
-        for document in documents:
-            print(document["input"])
-            for left, right in _rows(document):
-                print(f"  {left:>7}  {right}")
-            print(f"  {_said_by(document, transport)}")
-        return
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    for document in documents:
-        table = Table(
-            show_header=False, title=escape(document["input"]), caption=escape(_said_by(document, transport)),
-            title_justify="left", caption_justify="left",
-        )  # fmt: skip
-        for left, right in _rows(document):
-            table.add_row(escape(left), escape(right))
-        Console().print(table)
+def _draw(folder: Path, text: str, content: bytes, found: Prediction) -> str:
+    if not drawing.can_draw(found.outputs):
+        raise UsageError(f"--draw: the answer has no boxes and no mask, but {', '.join(sorted(found.outputs))}")
+    file = folder / f"{Path(text).stem}.png"
+    try:
+        drawing.draw(content, found.outputs, file)
+    except ImportError:
+        raise UsageError("--draw: needs Pillow; run `pip install pillow`") from None
+    except OSError as error:
+        raise UsageError(f"--draw: {text} cannot be drawn to {file}: {error.strerror or error}") from None
+    return str(file)
 
 
 @app.command()
@@ -163,6 +101,9 @@ def predict(
     rest: Annotated[bool, typer.Option("--rest", help="use REST in place of gRPC")] = False,
     signature: Annotated[str, typer.Option(help="name of the signature")] = "serving_default",
     site: Annotated[str | None, typer.Option(help="ask this site only, in place of the public name")] = None,
+    draw: Annotated[
+        Path | None, typer.Option(help="folder for copies of the pictures with the boxes or masks drawn, as PNG")
+    ] = None,
     timeout: Annotated[float, typer.Option(min=0.1, help="seconds for one input, retries included")] = _TIMEOUT_S,
     domain: Domain = "",
     port: Port = None,
@@ -189,7 +130,9 @@ def predict(
             found = client.predict(
                 model, {name: [content]}, signature=signature, rest=rest, site=site, timeout_s=timeout
             )
-            documents.append(_document(text, found))
+            documents.append(answers.document(text, found))
+            if draw is not None:
+                documents[-1]["picture"] = _draw(draw, text, content, found)
     transport = "REST" if rest else "gRPC"
     if as_json:
         answer = {
@@ -201,7 +144,7 @@ def predict(
         }
         print(json.dumps(answer, indent=1))
     else:
-        _show_predictions(documents, transport)
+        answers.show(documents, transport)
 
 
 def _show_sites(states: list[SiteState]) -> None:
