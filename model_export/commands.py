@@ -12,7 +12,9 @@ from typing import Annotated
 import typer
 
 from model_export import datasets, registry
+from model_export.datasets.records import Dataset
 from model_export.errors import ExportError
+from model_export.registry import Preset, TextInput
 from model_export.training.run import Order
 
 _QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
@@ -20,7 +22,7 @@ _QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
 
 def train(
     family: Annotated[str, typer.Argument(help="model family; `list` shows them")],
-    data: Annotated[str, typer.Option(help="a sample set (digits), or folder:PATH")],
+    data: Annotated[str, typer.Option(help="a sample set (digits, languages), or folder:PATH, csv:PATH, jsonl:PATH")],
     out: Annotated[Path, typer.Option(help="folder of the run; one that was interrupted is gone on with")],
     preset: Annotated[str, typer.Option(help="size of the model")] = registry.SMALL,
     epochs: Annotated[int | None, typer.Option(min=1, help="rounds over the data; the preset's if absent")] = None,
@@ -51,6 +53,7 @@ def train(
     order = Order(
         family=family, preset=preset, data=data, data_digest=dataset.digest, classes=dataset.classes,
         license=dataset.license, seed=seed, recipe=recipe, mixed_precision=mixed_precision,
+        vocabulary=_vocabulary(dataset, chosen),
     )  # fmt: skip
     print(f"training {family} ({preset}) on {len(dataset.train)} examples, {len(dataset.classes)} classes", flush=True)
     progress = run(out, order, chosen, dataset, strategy, _say)
@@ -69,6 +72,14 @@ def evaluate(
     for name, value in found.items():
         print(f"{name}: {value:.4f}")
     print(f"report: {page}")
+
+
+def _vocabulary(dataset: Dataset, preset: Preset) -> tuple[str, ...]:
+    if not isinstance(preset.input, TextInput):
+        return ()
+    from model_export.tokens import vocabulary_of
+
+    return vocabulary_of((dataset.train.content(row) for row in range(len(dataset.train))), preset.input)
 
 
 def _say(text: str) -> None:

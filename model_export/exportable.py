@@ -10,7 +10,7 @@ from typing import Any
 
 from model_export.errors import ExportError
 from model_export.evaluation.evaluate import RESULTS
-from model_export.registry import Family, ImageInput, checked_labels, find
+from model_export.registry import Family, ImageInput, TextInput, checked_labels, find
 from model_export.training import run as runs
 
 
@@ -19,7 +19,7 @@ class Exportable:
     """A trained model and what is known about it."""
 
     family: Family
-    image: ImageInput
+    input: ImageInput | TextInput
     labels: list[str]
     """Class names in order."""
     network: Callable[[], Any]
@@ -29,8 +29,24 @@ class Exportable:
     """Where the weights come from."""
     url: str
     license: str
+    vocabulary: tuple[str, ...] = ()
+    """Tokens that a text model tells apart; the n-th has the id n + 2, from 0."""
     metrics: Mapping[str, float] = field(default_factory=dict)
     """Results of the evaluation; empty when there was none."""
+
+    @property
+    def image(self) -> ImageInput:
+        """The input of an image network."""
+        if not isinstance(self.input, ImageInput):
+            raise TypeError("this model reads texts")
+        return self.input
+
+    @property
+    def text(self) -> TextInput:
+        """The input of a text network."""
+        if not isinstance(self.input, TextInput):
+            raise TypeError("this model reads images")
+        return self.input
 
 
 def exportable(source: str) -> Exportable:
@@ -52,7 +68,7 @@ def exportable(source: str) -> Exportable:
         )
     known = family.pretrained
     return Exportable(
-        family=family, image=known.image, labels=known.read_labels(), network=known.network, weights=known.weights,
+        family=family, input=known.image, labels=known.read_labels(), network=known.network, weights=known.weights,
         url=known.url, license=known.license,
     )  # fmt: skip
 
@@ -73,12 +89,13 @@ def _of_run(folder: Path) -> Exportable:
 
     return Exportable(
         family=family,
-        image=preset.input,
+        input=preset.input,
         labels=checked_labels(f"{folder / runs.RUN}: classes", list(order.classes)),
         network=network,
         weights=f"trained: preset {order.preset}, seed {order.seed}, data {order.data} {order.data_digest[:12]}",
         url=family.paper,
         license=order.license,
+        vocabulary=order.vocabulary,
         metrics=_metrics(folder),
     )
 

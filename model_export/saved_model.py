@@ -17,6 +17,7 @@ from model_export import batching, signatures, warmup
 from model_export.children import child
 from model_export.exportable import Exportable, exportable
 from model_export.protos import saved_model_pb2
+from model_export.registry import TextInput
 from model_export.served import Endpoint, served
 
 VERSION_FOLDER = "version"
@@ -72,7 +73,7 @@ def _normalise(folder: Path) -> None:
 
 
 def _save(network: Any, table: Any, endpoints: dict[str, Endpoint], folder: Path) -> None:
-    """Write the SavedModel: the signatures, the label table and the plain TensorFlow variables behind the Keras model.
+    """Write the SavedModel: the signatures, their lookup tables and the plain TensorFlow variables behind the Keras model.
 
     The Keras model itself must stay out: stored beside its variables it doubles the size (keras #23553), and stored
     alone it makes a SavedModel that TensorFlow Serving refuses (keras #19274). `keras.export.ExportArchive` would do,
@@ -82,7 +83,7 @@ def _save(network: Any, table: Any, endpoints: dict[str, Endpoint], folder: Path
 
     module = tf.Module()
     module.variables_in_order = [variable.value for variable in network.variables]
-    module.table = table
+    module.tables = [table, *(each for endpoint in endpoints.values() for each in endpoint.tables)]
     functions = {}
     for name, endpoint in endpoints.items():
         print(f"tracing {name}", flush=True)
@@ -108,9 +109,8 @@ def build(model: Exportable, name: str) -> dict[str, Any]:
     _normalise(folder)
     saved = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
     described = signatures.describe(saved.meta_graphs[0].signature_def)
-    warmup.write(
-        folder, name, described, model.family.batch_sizes, task.warmup_input(model), signatures.EXAMPLE_FEATURE
-    )
+    feature = signatures.TEXT_FEATURE if isinstance(model.input, TextInput) else signatures.EXAMPLE_FEATURE
+    warmup.write(folder, name, described, model.family.batch_sizes, task.warmup_input(model), feature)
     (folder / batching.FILE).write_text(batching.parameters(model.family.batch_sizes), encoding="utf-8")
     _write_reference(endpoints, task.probes(model))
     return {

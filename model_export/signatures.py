@@ -8,6 +8,7 @@ from model_export.errors import ExportError
 from model_export.protos import types_pb2
 
 EXAMPLE_FEATURE = "image/encoded"
+TEXT_FEATURE = "text"
 PREDICT_METHOD = "tensorflow/serving/predict"
 CLASSIFY_METHOD = "tensorflow/serving/classify"
 _METHODS = {PREDICT_METHOD: "predict", CLASSIFY_METHOD: "classify"}

@@ -42,7 +42,7 @@ def evaluate(folder: Path, data: str | None) -> tuple[dict[str, float], Path]:
     preset = find(order.family).preset(order.preset)
     network = preset.network(len(order.classes))
     runs.load_best(folder, network.variables)
-    task = training_of(dataset, preset, order.recipe)
+    task = training_of(dataset, preset, order.recipe, order.vocabulary)
     found = task.evaluate(network)
     report = Report(f"{order.family} ({order.preset}) on {dataset.name}")
     report.sections += [_summary(order, dataset, found), _history(folder)]

@@ -18,6 +18,8 @@ class Endpoint(NamedTuple):
 
     function: Any
     inputs: list[Any]
+    tables: tuple[Any, ...] = ()
+    """Lookup tables it uses beside that of the class names; the SavedModel has to hold them."""
 
 
 class Served(Protocol):

@@ -35,8 +35,8 @@ class TaskTraining(Protocol):
         ...
 
 
-def training_of(dataset: Dataset, preset: Preset, recipe: Recipe) -> TaskTraining:
-    """Return the task of a data set.
+def training_of(dataset: Dataset, preset: Preset, recipe: Recipe, vocabulary: tuple[str, ...] = ()) -> TaskTraining:
+    """Return the task of a data set; a text model's has the vocabulary of its run.
 
     Raises:
         ExportError: If nothing here trains it.
@@ -56,5 +56,5 @@ def training_of(dataset: Dataset, preset: Preset, recipe: Recipe) -> TaskTrainin
     if dataset.task is Task.LABEL:
         from model_export.tasks.label import LabelTraining
 
-        return LabelTraining(dataset, preset, recipe)
+        return LabelTraining(dataset, preset, recipe, vocabulary)
     raise ExportError(f"--data: {dataset.name} is for the task {dataset.task}, which cannot be trained")

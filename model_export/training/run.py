@@ -35,6 +35,8 @@ class Order:
     seed: int
     recipe: Recipe
     mixed_precision: bool = False
+    vocabulary: tuple[str, ...] = ()
+    """Tokens that a text model tells apart, from the training texts; empty for images."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ def read_order(folder: Path) -> Order:
         recipe = content.pop("recipe")
         recipe["augmentation"] = Augmentation(**recipe["augmentation"])
         classes = tuple(content.pop("classes"))
-        return Order(recipe=Recipe(**recipe), classes=classes, **content)
+        vocabulary = tuple(content.pop("vocabulary", ()))
+        return Order(recipe=Recipe(**recipe), classes=classes, vocabulary=vocabulary, **content)
     except FileNotFoundError:
         raise ExportError(f"{folder}: holds no training run; give the folder that `train` wrote") from None
     except (OSError, ValueError, TypeError, KeyError) as error:

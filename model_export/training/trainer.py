@@ -75,7 +75,7 @@ def train(folder: Path, order: Order, preset: Preset, dataset: Dataset, strategy
     _claim(folder, order)
     keras.utils.set_random_seed(order.seed)
     tf.config.experimental.enable_op_determinism()
-    task = training_of(dataset, preset, order.recipe)
+    task = training_of(dataset, preset, order.recipe, order.vocabulary)
     steps = task.steps * order.recipe.epochs
     distribution = strategy_scope(strategy)
     with precision(order.mixed_precision), distribution.scope():
