@@ -73,7 +73,7 @@ def _of_run(folder: Path) -> Exportable:
 
     return Exportable(
         family=family,
-        image=preset.input,
+        image=preset.image,
         labels=checked_labels(f"{folder / runs.RUN}: classes", list(order.classes)),
         network=network,
         weights=f"trained: preset {order.preset}, seed {order.seed}, data {order.data} {order.data_digest[:12]}",
