@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -37,7 +37,7 @@ def train(
 ) -> None:
     """Train a model; a run that was killed goes on after its last finished epoch, with the same result."""
     chosen = registry.find(family).preset(preset)
-    given = {
+    given: dict[str, Any] = {
         "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "optimizer": optimizer,
         "schedule": schedule, "patience": patience,
     }  # fmt: skip

@@ -21,7 +21,8 @@ from model_export.loader import LoadedModel, read_meta_graph
 
 FORBIDDEN_OPS = frozenset({"ReadFile", "WriteFile", "PyFunc", "PyFuncStateless", "EagerPyFunc"})
 SCORE_TOLERANCE = 1e-5
-"""Largest difference, absolute or relative to numbers above 1, between Keras and the loaded SavedModel; float32 rounding of fused kernels."""
+"""Largest difference, absolute or relative to numbers above 1, between Keras and the loaded SavedModel: float32
+rounding of fused kernels."""
 DIFFERING_SHARE = 0.001
 """Largest part of whole numbers and texts that may differ: where two scores are equal, rounding decides."""
 _LATENCY_RUNS = 15

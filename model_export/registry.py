@@ -102,7 +102,7 @@ class Detector(Protocol):
         ...
 
     def candidates(self, outputs: Any) -> tuple[Any, Any]:
-        """Return boxes, float32 [batch, n, 4], and scores, float32 [batch, n, classes] in [0, 1], before suppression."""
+        """Return boxes, float32 [batch, n, 4], and scores, float32 [batch, n, classes] in [0, 1], unsuppressed."""
         ...
 
 

@@ -43,7 +43,7 @@ def _write_reference(endpoints: dict[str, Endpoint], probes: dict[str, npt.NDArr
     """Write inputs and what Keras answers, for the comparison with the loaded SavedModel."""
     import tensorflow as tf
 
-    stored: dict[str, npt.NDArray[Any]] = {}
+    stored: dict[str, Any] = {}
     for name, inputs in probes.items():
         endpoint = endpoints[name]
         stored[f"{name}/in/{endpoint.inputs[0].name}"] = inputs

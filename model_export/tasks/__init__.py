@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any, Protocol
 
 from model_export.datasets.records import Dataset
-from model_export.errors import ExportError
 from model_export.evaluation.report import Section
 from model_export.registry import Preset, Recipe, Task
 
@@ -35,26 +35,18 @@ class TaskTraining(Protocol):
         ...
 
 
+_CLASSES = {
+    Task.CLASSIFY: "ClassifyTraining",
+    Task.SEGMENT: "SegmentTraining",
+    Task.DETECT: "DetectTraining",
+    Task.LABEL: "LabelTraining",
+}
+"""Class in this package's module of the task's name."""
+
+
 def training_of(dataset: Dataset, preset: Preset, recipe: Recipe, vocabulary: tuple[str, ...] = ()) -> TaskTraining:
-    """Return the task of a data set; a text model's has the vocabulary of its run.
-
-    Raises:
-        ExportError: If nothing here trains it.
-    """
-    if dataset.task is Task.CLASSIFY:
-        from model_export.tasks.classify import ClassifyTraining
-
-        return ClassifyTraining(dataset, preset, recipe)
-    if dataset.task is Task.SEGMENT:
-        from model_export.tasks.segment import SegmentTraining
-
-        return SegmentTraining(dataset, preset, recipe)
-    if dataset.task is Task.DETECT:
-        from model_export.tasks.detect import DetectTraining
-
-        return DetectTraining(dataset, preset, recipe)
-    if dataset.task is Task.LABEL:
-        from model_export.tasks.label import LabelTraining
-
-        return LabelTraining(dataset, preset, recipe, vocabulary)
-    raise ExportError(f"--data: {dataset.name} is for the task {dataset.task}, which cannot be trained")
+    """Return the task of a data set; a text model's has the vocabulary of its run."""
+    more = (vocabulary,) if dataset.task is Task.LABEL else ()
+    module: Any = importlib.import_module(f"{__name__}.{dataset.task.value}")
+    made: TaskTraining = getattr(module, _CLASSES[dataset.task])(dataset, preset, recipe, *more)
+    return made

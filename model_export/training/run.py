@@ -119,7 +119,7 @@ def history(folder: Path) -> list[dict[str, float]]:
 
 
 def _save(file: Path, variables: Sequence[Any], facts: Mapping[str, Any]) -> None:
-    arrays = {f"v{number:05}": np.asarray(each) for number, each in enumerate(variables)}
+    arrays: dict[str, Any] = {f"v{number:05}": np.asarray(each) for number, each in enumerate(variables)}
     part = file.with_name(f".{file.stem}.part.npz")
     np.savez(part, facts=np.array(json.dumps(facts)), **arrays)
     _sync(part)

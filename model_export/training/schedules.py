@@ -53,7 +53,7 @@ def optimizer(recipe: Recipe, steps: int) -> Any:
 
     table = np.array([rate(recipe, step, steps) for step in range(steps)], np.float32)
 
-    class Schedule(keras.optimizers.schedules.LearningRateSchedule):
+    class Schedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]  # Keras has no types
         """The rates above, one per step."""
 
         def __call__(self, step: Any) -> Any:

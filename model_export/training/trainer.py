@@ -102,7 +102,7 @@ def _trainable(network: Any, task: TaskTraining) -> Any:
 
     loss = task.loss(network)
 
-    class Trainable(keras.Model):
+    class Trainable(keras.Model):  # type: ignore[misc]  # Keras has no types
         """The same layers and variables."""
 
         def compute_loss(
