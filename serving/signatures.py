@@ -1,7 +1,7 @@
 """Detached Ed25519 signatures of bundle manifests: who vouches for a model version.
 
-`<version>.sig` lies beside `<version>.json` and is JSON: `format` 1, `key` "sha256:" and the SHA-256 of the signer's raw
-public key (32 bytes) in hexadecimal, `signature` the 64 bytes in base64. What is signed are the manifest's exact bytes,
+`<version>.sig` lies beside `<version>.json` and is JSON: `format` 1, `key` "sha256:" and the SHA-256 of the signer's
+raw public key (32 bytes) in hexadecimal, `signature` the 64 bytes in base64. What is signed are the manifest's exact bytes,
 and the manifest names the archive by its SHA-256.
 """
 

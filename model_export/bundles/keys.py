@@ -2,9 +2,10 @@
 
 A signer is any program that reads the bytes to sign from its standard input and writes the 64 raw bytes of the Ed25519
 signature to its standard output; the key never leaves the service. For Google Cloud KMS it is a few lines around
-`gcloud kms asymmetric-sign` with a key of the algorithm EC_SIGN_ED25519; for AWS KMS around `aws kms sign` with a key of
-ECC_NIST_EDWARDS25519, message type RAW and algorithm ED25519_SHA_512, base64-decoding the answer. AWS KMS takes messages
-of up to 4096 bytes, so the manifest must not be longer there. What a signer returns is verified before it is written.
+`gcloud kms asymmetric-sign` with a key of the algorithm EC_SIGN_ED25519; for AWS KMS around `aws kms sign` with a key
+of ECC_NIST_EDWARDS25519, message type RAW and algorithm ED25519_SHA_512, base64-decoding the answer. AWS KMS takes
+messages of up to 4096 bytes, so a longer manifest needs another signer. What a signer returns is verified before it is
+written.
 """
 
 from __future__ import annotations
@@ -105,8 +106,8 @@ def signer_of_command(command: str) -> Signer:
             raise ExportError(f"--signer: {words[0]} ended with code {done.returncode}: {said[-1]}")
         if len(done.stdout) != SIGNATURE_BYTES:
             raise ExportError(
-                f"--signer: {words[0]} wrote {len(done.stdout)} bytes; it must write the {SIGNATURE_BYTES} raw bytes of "
-                "the signature, neither base64 nor a line end"
+                f"--signer: {words[0]} wrote {len(done.stdout)} bytes; it must write the {SIGNATURE_BYTES} raw bytes "
+                "of the signature, neither base64 nor a line end"
             )
         return done.stdout
 

@@ -70,7 +70,9 @@ def read_signature(file: Path) -> tuple[str, bytes]:
             f"{file}: there is no such signature; sign the version with `sign {file.with_suffix('.json')}`"
         ) from None
     except (OSError, ValueError, KeyError, TypeError):
-        raise ExportError(f"{file}: no signature file of format {FORMAT}; remove it and sign the version again") from None
+        raise ExportError(
+            f"{file}: no signature file of format {FORMAT}; remove it and sign the version again"
+        ) from None
     return key, signature
 
 
@@ -88,7 +90,9 @@ def check_signature(manifest: Path, content: bytes, key: Ed25519PublicKey) -> st
     file = manifest.with_suffix(SUFFIX)
     signer, signature = read_signature(file)
     if signer != key_id(key):
-        raise ExportError(f"{file}: signed with the key {signer}, not with {key_id(key)}; give that signer's public key")
+        raise ExportError(
+            f"{file}: signed with the key {signer}, not with {key_id(key)}; give that signer's public key"
+        )
     try:
         key.verify(signature, content)
     except InvalidSignature:
