@@ -222,6 +222,7 @@ def _declare_version(
             model=manifest.name,
             version=manifest.version,
             bundle_folder=wanted.bundle,
+            signers=list(settings.signers) or None,
             object_key=cluster.upload(manifest.name, bundle.key, str(bundle.archive)),
             namespace=SERVING_NAMESPACE,
             service_account=SERVICE_ACCOUNT,

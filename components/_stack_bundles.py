@@ -8,6 +8,7 @@ import pulumi
 from components._stack_pools import pool_problems
 from serving.bundles import Bundle, BundleError, load_bundle
 from serving.settings import Settings
+from serving.signatures import SignatureError, load_signer
 
 Bundles = Mapping[tuple[str, int], Bundle]
 
@@ -19,14 +20,19 @@ def load_bundles(settings: Settings) -> Bundles:
         pulumi.RunError: With every problem and its path, before any resource is declared.
     """
     found: dict[tuple[str, int], Bundle] = {}
-    problems = []
+    signers, problems = [], []
+    for position, value in enumerate(settings.signers):
+        try:
+            signers.append(load_signer(value))
+        except SignatureError as error:
+            problems.append(f"signers.{position}: {error}")
     for model, wanted in settings.models.items():
         versions = {"stable": wanted.stable}
         if wanted.canary is not None:
             versions["canary.version"] = wanted.canary.version
         for field, version in versions.items():
             try:
-                bundle = load_bundle(Path(wanted.bundle), version)
+                bundle = load_bundle(Path(wanted.bundle), version, signers)
             except BundleError as error:
                 problems.append(f"models.{model}.{field}: {error}")
                 continue

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Optional
 
 import pulumi
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from components._base import coerce, reject, token
 from components._kubernetes import manifest_resource
@@ -14,6 +15,7 @@ from serving.cluster import server_name
 from serving.images import parse_image
 from serving.manifests import ModelServerSpec, StoreLocation, model_server_objects
 from serving.settings_sections import Images, Replicas, Resources, Serving
+from serving.signatures import SignatureError, load_signer
 
 READY_TIMEOUT = "30m"
 """Longest wait for pods. From zero nodes a GPU machine, its image and the model's load take longer than the provider's
@@ -30,6 +32,8 @@ class ModelServerArgs:
     """Version of the bundle. A change makes a new Deployment before the old one goes."""
     bundle_folder: str
     """Folder with the model's bundles, relative to the project; its manifest and archive are checked first."""
+    signers: Optional[list[str]] = None
+    """Ed25519 public keys, PEM texts or files, one of which must have signed the manifest. Default none: any bundle."""
     object_key: pulumi.Input[str]
     """Key of the archive in the model store; an output that is known once the archive is there."""
     namespace: str
@@ -109,8 +113,9 @@ class ModelServer(pulumi.ComponentResource):
     def __init__(self, name: str, args: ModelServerArgs, opts: Optional[pulumi.ResourceOptions] = None) -> None:
         super().__init__(token(ModelServer), name, {}, opts)
         a = coerce(ModelServerArgs, args)
+        signers = _signers(a.signers or [])
         try:
-            bundle = load_bundle(Path(a.bundle_folder), a.version)
+            bundle = load_bundle(Path(a.bundle_folder), a.version, signers)
         except BundleError as error:
             reject("ModelServer", [("bundleFolder", str(error))])
             raise  # reject has raised already; this tells the type checker
@@ -158,6 +163,14 @@ class ModelServer(pulumi.ComponentResource):
         )
         self.service_name = deployment.urn.apply(lambda _: server_name(a.model, a.version))
         self.register_outputs({"service_name": self.service_name})
+
+
+def _signers(values: list[str]) -> list[Ed25519PublicKey]:
+    try:
+        return [load_signer(value) for value in values]
+    except SignatureError as error:
+        reject("ModelServer", [("signers", str(error))])
+        raise  # reject has raised already; this tells the type checker
 
 
 def _serving_fields(a: ModelServerArgs) -> dict[str, Optional[int]]:

@@ -1,4 +1,4 @@
-"""From data to verified SavedModel bundles: `python -m model_export train|evaluate|export|verify|list`."""
+"""From data to verified SavedModel bundles: `python -m model_export COMMAND`, `--help` lists them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from typing import Annotated
 import typer
 
 from model_export import registry
+from model_export.bundle_commands import COMMANDS as BUNDLE_COMMANDS
+from model_export.bundles.signatures import check_signature, read_public_key
 from model_export.commands import COMMANDS
 from model_export.errors import ExportError
 from model_export.export import export as export_model
@@ -26,7 +28,7 @@ _INTERRUPTED = 130
 _TERMINATED = 143
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
-for _command in COMMANDS:
+for _command in (*COMMANDS, *BUNDLE_COMMANDS):
     app.command()(_command)
 
 
@@ -58,8 +60,13 @@ def export(
 @app.command()
 def verify(
     bundle: Annotated[Path, typer.Argument(help="manifest of a bundle version, FOLDER/<version>.json")],
+    signed_by: Annotated[Path | None, typer.Option(help="PEM of a public key that must have signed it")] = None,
 ) -> None:
     """Check a bundle's archive, files, graph and signatures, load it and replay its warm-up requests."""
+    if signed_by is not None:
+        key = read_public_key(signed_by, "--signed-by")
+        content = bundle.read_bytes() if bundle.is_file() else b""
+        print(f"{bundle}: signed with the key {check_signature(bundle, content, key)}", flush=True)
     manifest, found = verify_bundle(bundle, _progress())
     print(
         f"{bundle}: verified: {manifest.name} version {manifest.version}, {len(manifest.files)} files, "

@@ -17,30 +17,34 @@ _SCRATCH = ".export.part"
 
 
 @contextlib.contextmanager
-def claimed(out: Path) -> Iterator[Path]:
+def claimed(out: Path, field: str = "--out") -> Iterator[Path]:
     """Hold an output folder alone and yield an empty scratch folder inside it, which is removed at the end.
 
     What a killed export left in the scratch folder is removed at the next start: only the holder of the lock uses it.
 
+    Args:
+        out: The folder, made if missing.
+        field: What the folder was given as, for the error.
+
     Raises:
-        ExportError: If the folder cannot be made, or another export holds it.
+        ExportError: If the folder cannot be made, or another command holds it.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
         handle = os.open(out, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
-        raise ExportError(f"--out: cannot use {out}: {error.strerror}; give a folder that can be written") from None
+        raise ExportError(f"{field}: cannot use {out}: {error.strerror}; give a folder that can be written") from None
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ExportError(f"--out: another export is writing to {out}; wait until it has ended") from None
+            raise ExportError(f"{field}: another command is writing to {out}; wait until it has ended") from None
         scratch = out / _SCRATCH
         shutil.rmtree(scratch, ignore_errors=True)
         try:
             scratch.mkdir()
         except OSError as error:
-            raise ExportError(f"--out: cannot write to {out}: {error.strerror}") from None
+            raise ExportError(f"{field}: cannot write to {out}: {error.strerror}") from None
         try:
             yield scratch
         finally:

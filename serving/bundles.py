@@ -3,11 +3,15 @@
 import functools
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from serving.signatures import SignatureError, check_signature
 
 FORMAT = 1
 _BLOCK = 1 << 20
@@ -123,29 +127,36 @@ class Bundle:
         return f"bundles/{self.manifest.name}/{self.manifest.digest_hex}.tar"
 
 
-def load_bundle(folder: Path, version: int) -> Bundle:
+def load_bundle(folder: Path, version: int, signers: Sequence[Ed25519PublicKey] = ()) -> Bundle:
     """Read and check one version of a bundle.
 
     Args:
         folder: The model's bundles, `<version>.json` and archives.
         version: Version number.
+        signers: Keys one of which must have signed the manifest; no signature is asked for when there are none.
 
     Raises:
-        BundleError: If the manifest or the archive is missing, malformed or altered.
+        BundleError: If the manifest, its signature or the archive is missing, malformed or altered.
     """
     file = folder / f"{version}.json"
     try:
-        text = file.read_text(encoding="utf-8")
+        content = file.read_bytes()
     except FileNotFoundError:
         raise BundleError(
             f"{file}: there is no such manifest; restore it from git, or export the version with "
             f"{_export_command('efficientnet-lite0', folder.name, version, folder)}"
         ) from None
-    except UnicodeDecodeError:
-        raise BundleError(f"{file}: is not JSON (not even text); restore it from git or export it again") from None
     except OSError as error:
         raise BundleError(f"{file}: cannot be read: {error.strerror}") from None
-    manifest = _parse(file, text)
+    if signers:
+        try:
+            check_signature(file, content, signers)
+        except SignatureError as error:
+            raise BundleError(str(error)) from None
+    try:
+        manifest = _parse(file, content.decode())
+    except UnicodeDecodeError:
+        raise BundleError(f"{file}: is not JSON (not even text); restore it from git or export it again") from None
     if manifest.version != version:
         raise BundleError(f"{file}: states version {manifest.version}, its name says {version}; export it again")
     if manifest.archive != f"{manifest.digest_hex}.tar":

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, StringConstraints, ValidationError
 
 from serving.settings_access import Access, Admins, ApiKeys, Callers, Ci, Jwt
-from serving.settings_base import Block, ModelName, Name, PoolName
+from serving.settings_base import Block, ModelName, Name, PoolName, PublicKey
 from serving.settings_pools import GPU_CLASSES, GpuPool, PoolOverride, Reservation, Spot
 from serving.settings_sections import (
     Canary,
@@ -105,6 +105,10 @@ class Settings(Block):
     system_pool: SystemPool = Field(default=SystemPool(), description="the pool without GPUs")
     pools: dict[PoolName, GpuPool] = Field(default={}, description="GPU pools by name")
     models: dict[ModelName, Model] = Field(default={}, description="models by name")
+    signers: Annotated[tuple[PublicKey, ...], Field(strict=False)] = Field(
+        default=(),
+        description="public keys one of which must have signed every model version; none has to be signed when empty",
+    )
     ingress: Ingress = Field(default=Ingress(), description="how clients reach a site")
     dns: Dns = Field(default=Dns(), description="who answers for the domain")
     serving: Serving = Field(default=Serving(), description="settings of every TensorFlow Serving process")

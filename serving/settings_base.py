@@ -6,6 +6,8 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
+from serving.signatures import BEGIN, SignatureError, load_signer
+
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,19}$")]
 PoolName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]{0,7}$")]
 ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$")]
@@ -44,6 +46,18 @@ def address(value: str) -> str:
     return value
 
 
+def public_key(value: str) -> str:
+    """Refuse what is not an Ed25519 public key in PEM, or the path of a .pem file."""
+    if value.lstrip().startswith(BEGIN):
+        try:
+            load_signer(value)
+        except SignatureError:
+            raise ValueError("must be an Ed25519 public key in PEM") from None
+    elif not value.endswith(".pem"):
+        raise ValueError("must be an Ed25519 public key in PEM, or the path of a .pem file with one")
+    return value
+
+
 def _network(value: str) -> ipaddress.IPv4Network:
     try:
         return ipaddress.IPv4Network(value)
@@ -54,3 +68,4 @@ def _network(value: str) -> ipaddress.IPv4Network:
 PrivateNetwork = Annotated[str, AfterValidator(private_network)]
 CallerNetwork = Annotated[str, AfterValidator(caller_network)]
 Address = Annotated[str, AfterValidator(address)]
+PublicKey = Annotated[str, AfterValidator(public_key)]

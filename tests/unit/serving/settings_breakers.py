@@ -29,6 +29,7 @@ BY_VALIDATOR: dict[str, st.SearchStrategy[Any]] = {
     "_image": st.sampled_from(
         ["serving", "serving:1", "docker.io/a/b", "docker.io/a/b:latest", "docker.io/a/b@sha256:1"]
     ),
+    "public_key": st.sampled_from(["release", "", "release.pub", "-----BEGIN PUBLIC KEY-----", "ssh-ed25519 AAAA"]),
     "_gpu_class": st.sampled_from(["B200", "GB200", "RTX-PRO-6000", "blackwell-class", "b100"]),
 }  # fmt: skip
 """Values that a validator of ours refuses, by its name."""

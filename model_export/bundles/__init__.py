@@ -1,0 +1,1 @@
+"""What happens to bundles after their export: signing, publishing, comparing, pruning and describing them."""
