@@ -30,7 +30,7 @@ MOST = 500
 _SHORTEST = 20
 """Letters a text must have; a single "Nej" or "Total" belongs to many languages."""
 _MAGIC = 0x950412DE
-_PLACEHOLDER = re.compile(r"%\(\w+\)[sdif]|%[sdif%]|\{[^{}]*\}|<[^<>]*>|&\w+;|https?://\S+|[\w./-]+@[\w.-]+")
+_PLACEHOLDER = re.compile(r"%(\(\w+\))?[a-z%]|\{[^{}]*\}|<[^<>]*>|&\w+;|https?://\S+|[\w./-]+@[\w.-]+")
 _SPACE = re.compile(r"\s+")
 
 
@@ -83,16 +83,21 @@ def plain(text: str) -> str:
 
 
 def _messages(catalog: bytes) -> Iterator[str]:
-    """Yield the translations of a compiled catalogue, whose layout is that of GNU gettext.
+    """Yield the translations of a compiled catalogue that differ from their originals.
 
-    https://www.gnu.org/software/gettext/manual/html_node/MO-Files.html; an original that is empty is the header, forms
-    of singular and plural are separated by zero bytes.
+    The layout is https://www.gnu.org/software/gettext/manual/html_node/MO-Files.html: an original that is empty is the
+    header, a context ends with a byte of 4, and forms of singular and plural are separated by zero bytes.
     """
     magic, _, count, originals, translations = struct.unpack_from("<5I", catalog)
     if magic != _MAGIC:
         raise ExportError("--data: a catalogue of Django's translations is damaged; install Django again")
     for number in range(count):
-        length, _ = struct.unpack_from("<2I", catalog, originals + 8 * number)
-        size, start = struct.unpack_from("<2I", catalog, translations + 8 * number)
-        if length:
-            yield from catalog[start : start + size].decode().split("\0")
+        original = _entry(catalog, originals + 8 * number).rpartition("\4")[2]
+        if original:
+            translated = _entry(catalog, translations + 8 * number).split("\0")
+            yield from (text for text in translated if text not in original.split("\0"))
+
+
+def _entry(catalog: bytes, at: int) -> str:
+    size, start = struct.unpack_from("<2I", catalog, at)
+    return catalog[start : start + size].decode()

@@ -59,7 +59,7 @@ def small(classes: int) -> Any:
 
 FAMILY = Family(
     name="attention",
-    title="GRU in both directions with attention, text classifier: 128 words, 2 x 1000 units; small: 24 words, 2 x 48 units",
+    title="GRU in both directions with attention, text classifier: 128 words, 2 x 1000 units; small: 24 words",
     task=Task.LABEL,
     paper="https://arxiv.org/abs/1409.0473",
     presets={

@@ -43,7 +43,7 @@ def small(classes: int) -> Any:
 
 FAMILY = Family(
     name="lstm",
-    title="LSTM, text classifier: 128 words, two layers of 1500 units; small: 24 words, 64 units",
+    title="LSTM, text classifier: 128 words, two layers of 1500 units; small: 24 words",
     task=Task.LABEL,
     paper="https://arxiv.org/abs/1409.2329",
     presets={

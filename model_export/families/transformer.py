@@ -71,7 +71,7 @@ def small(classes: int) -> Any:
 
 FAMILY = Family(
     name="transformer",
-    title="Transformer encoder, text classifier: 512 words, twelve blocks of BERT-base; small: 24 words, two blocks of 64",
+    title="Transformer encoder, text classifier: 512 words, twelve blocks of BERT-base; small: 24 words",
     task=Task.LABEL,
     paper="https://arxiv.org/abs/1810.04805",
     presets={
