@@ -73,7 +73,7 @@ def _normalise(folder: Path) -> None:
 
 
 def _save(network: Any, table: Any, endpoints: dict[str, Endpoint], folder: Path) -> None:
-    """Write the SavedModel: the signatures, their lookup tables and the plain TensorFlow variables behind the Keras model.
+    """Write the SavedModel: the signatures, their lookup tables and the plain variables behind the Keras model.
 
     The Keras model itself must stay out: stored beside its variables it doubles the size (keras #23553), and stored
     alone it makes a SavedModel that TensorFlow Serving refuses (keras #19274). `keras.export.ExportArchive` would do,

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from model_export.errors import ExportError
 from model_export.registry import TextInput
 
 MAX_BYTES = 20_000
@@ -72,10 +73,15 @@ def vocabulary_of(texts: Iterable[bytes], text: TextInput) -> tuple[str, ...]:
     Args:
         texts: The training texts alone; tokens that only evaluation has must stay unknown.
         text: The network's input; its `vocabulary` counts the ids of padding and unknown ones too.
+
+    Raises:
+        ExportError: If no text has a token.
     """
     import tensorflow as tf
 
     tokens = np.asarray(split(tf.constant(list(texts), tf.string), text).flat_values)
+    if not len(tokens):
+        raise ExportError("--data: no training text has a letter or a digit; give texts with words")
     found, counts = np.unique(tokens.astype(bytes), return_counts=True)
     order = np.lexsort((found, -counts))[: text.vocabulary - _FIRST]
     return tuple(found[row].decode() for row in order)

@@ -50,11 +50,7 @@ def _csv_rows(path: Path, bad: list[BadRecord]) -> Iterator[_Row]:
     # What is not UTF-8 becomes half surrogate pairs, which no UTF-8 holds, so that the row's line is known.
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
         reader = csv.reader(stream, strict=True)
-        columns = next(reader, [])
-        if columns.count(TEXT) != 1 or columns.count(LABEL) != 1:
-            raise ExportError(
-                f"{path}: the first line must name the columns {TEXT} and {LABEL} once each, got {', '.join(columns)!r}"
-            )
+        columns = _columns(path, reader)
         while True:
             line = reader.line_num + 1
             try:
@@ -71,6 +67,19 @@ def _csv_rows(path: Path, bad: list[BadRecord]) -> Iterator[_Row]:
                 bad.append(BadRecord(str(path), line, reason))
                 continue
             yield line, row[columns.index(TEXT)], row[columns.index(LABEL)]
+
+
+def _columns(path: Path, reader: Iterator[list[str]]) -> list[str]:
+    try:
+        columns = next(reader, [])
+    except csv.Error as error:
+        raise ExportError(f"{path}: line 1: is not CSV: {error}; write {TEXT},{LABEL} there") from None
+    if columns.count(TEXT) != 1 or columns.count(LABEL) != 1:
+        raise ExportError(
+            f"{path}: line 1: must name the columns {TEXT} and {LABEL} once each, got {', '.join(columns)!r}; "
+            f"write {TEXT},{LABEL} there"
+        )
+    return columns
 
 
 def _json_rows(path: Path, bad: list[BadRecord]) -> Iterator[_Row]:

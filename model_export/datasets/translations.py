@@ -1,6 +1,6 @@
 """Texts in fifteen languages that Django ships: the translations of its own user interface.
 
-Some languages are close relatives (Spanish, Portuguese, Italian and Catalan; Danish, Norwegian and Swedish), so that a
+Some languages are close relatives (Spanish, Portuguese and Italian; Danish, Norwegian and Swedish), so that a
 model has to look at more than the alphabet, which is Latin for all of them.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import struct
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,17 +20,17 @@ from model_export.errors import ExportError
 from model_export.registry import Task
 
 LANGUAGES = {
-    "ca": "Catalan", "cs": "Czech", "da": "Danish", "de": "German", "es": "Spanish", "fi": "Finnish", "fr": "French",
+    "cs": "Czech", "da": "Danish", "de": "German", "es": "Spanish", "fi": "Finnish", "fr": "French", "hu": "Hungarian",
     "it": "Italian", "nb": "Norwegian", "nl": "Dutch", "pl": "Polish", "pt": "Portuguese", "ro": "Romanian",
     "sv": "Swedish", "tr": "Turkish",
 }  # fmt: skip
 """Class names by Django's code of the language."""
 MOST = 500
 """Most texts of a language."""
-_SHORTEST = 10
-"""Letters a text must have; "Ja" and "Normal" belong to many languages."""
+_SHORTEST = 20
+"""Letters a text must have; a single "Nej" or "Total" belongs to many languages."""
 _MAGIC = 0x950412DE
-_PLACEHOLDER = re.compile(r"%\(\w+\)[sdif]|%[sdif%]|\{[^{}]*\}|<[^<>]*>|&\w+;|https?://\S+|[\w./-]+@[\w.-]+")
+_PLACEHOLDER = re.compile(r"%(\(\w+\))?[a-z%]|\{[^{}]*\}|<[^<>]*>|&\w+;|https?://\S+|[\w./-]+@[\w.-]+")
 _SPACE = re.compile(r"\s+")
 
 
@@ -42,10 +43,10 @@ def languages(seed: int) -> Dataset:
     Raises:
         ExportError: If Django is not installed.
     """
-    texts = [_texts(code) for code in LANGUAGES]
-    texts = [sorted(own - set().union(*texts[:label], *texts[label + 1 :])) for label, own in enumerate(texts)]
+    found = [_texts(code) for code in LANGUAGES]
+    times = Counter(text for own in found for text in own)
     random = np.random.default_rng(0)  # the seed of the split does not change which texts there are
-    texts = [[own[row] for row in sorted(random.permutation(len(own))[:MOST])] for own in texts]
+    texts = [_some(sorted(text for text in own if times[text] == 1), random) for own in found]
     labels = np.repeat(np.arange(len(texts), dtype=np.int32), [len(own) for own in texts])
     inputs = objects([text.encode() for own in texts for text in own])
     train, test = split(Examples(inputs=inputs, targets={"label": labels}), labels, seed)
@@ -72,22 +73,31 @@ def _texts(code: str) -> set[str]:
     return {text for text in texts if sum(map(str.isalpha, text)) >= _SHORTEST}
 
 
+def _some(texts: list[str], random: np.random.Generator) -> list[str]:
+    return [texts[row] for row in sorted(random.permutation(len(texts))[:MOST])]
+
+
 def plain(text: str) -> str:
     """Return a text without placeholders, mark-up and addresses, on one line."""
     return _SPACE.sub(" ", _PLACEHOLDER.sub(" ", text)).strip()
 
 
 def _messages(catalog: bytes) -> Iterator[str]:
-    """Yield the translations of a compiled catalogue, whose layout is that of GNU gettext.
+    """Yield the translations of a compiled catalogue that differ from their originals.
 
-    https://www.gnu.org/software/gettext/manual/html_node/MO-Files.html; an original that is empty is the header, forms
-    of singular and plural are separated by zero bytes.
+    The layout is https://www.gnu.org/software/gettext/manual/html_node/MO-Files.html: an original that is empty is the
+    header, a context ends with a byte of 4, and forms of singular and plural are separated by zero bytes.
     """
     magic, _, count, originals, translations = struct.unpack_from("<5I", catalog)
     if magic != _MAGIC:
         raise ExportError("--data: a catalogue of Django's translations is damaged; install Django again")
     for number in range(count):
-        length, _ = struct.unpack_from("<2I", catalog, originals + 8 * number)
-        size, start = struct.unpack_from("<2I", catalog, translations + 8 * number)
-        if length:
-            yield from catalog[start : start + size].decode().split("\0")
+        original = _entry(catalog, originals + 8 * number).rpartition("\4")[2]
+        if original:
+            translated = _entry(catalog, translations + 8 * number).split("\0")
+            yield from (text for text in translated if text not in original.split("\0"))
+
+
+def _entry(catalog: bytes, at: int) -> str:
+    size, start = struct.unpack_from("<2I", catalog, at)
+    return catalog[start : start + size].decode()

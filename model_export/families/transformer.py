@@ -11,7 +11,7 @@ from typing import Any
 from model_export.registry import FULL, SMALL, Family, Preset, Recipe, Task, TextInput
 
 _FULL_TEXT = TextInput(length=512, vocabulary=30_522)
-_SMALL_TEXT = TextInput(length=24, vocabulary=6_000)
+_SMALL_TEXT = TextInput(length=24, vocabulary=5_000)
 
 
 def _encoded(text: TextInput, *, width: int, blocks: int, heads: int, inner: int, dropout: float) -> tuple[Any, Any]:
@@ -20,8 +20,13 @@ def _encoded(text: TextInput, *, width: int, blocks: int, heads: int, inner: int
 
     layers, ops = keras.layers, keras.ops
     tokens = keras.Input((text.length,), dtype="int32")
-    places = layers.Lambda(lambda read: ops.zeros_like(read) + ops.arange(text.length, dtype="int32"), name="places")
-    is_token = layers.Lambda(lambda read: ops.not_equal(read, 0), name="is_token")(tokens)
+    places = layers.Lambda(
+        lambda read: ops.zeros_like(read) + ops.arange(text.length, dtype="int32"),
+        output_shape=(text.length,), dtype="int32", name="places",
+    )  # fmt: skip
+    is_token = layers.Lambda(
+        lambda read: ops.not_equal(read, 0), output_shape=(text.length,), dtype="bool", name="is_token"
+    )(tokens)
     x = layers.Embedding(text.vocabulary, width, name="words")(tokens)
     x = layers.Add()([x, layers.Embedding(text.length, width, name="positions")(places(tokens))])
     x = layers.Dropout(dropout)(x)
@@ -59,7 +64,8 @@ def small(classes: int) -> Any:
     """Return two blocks of 64 values over the first 24 words."""
     import keras
 
-    tokens, x = _encoded(_SMALL_TEXT, width=64, blocks=2, heads=4, inner=128, dropout=0.1)
+    tokens, x = _encoded(_SMALL_TEXT, width=64, blocks=2, heads=4, inner=128, dropout=0.3)
+    x = keras.layers.Dropout(0.3)(x)
     return keras.Model(tokens, keras.layers.Dense(classes, dtype="float32")(x), name="transformer_small")
 
 
@@ -77,7 +83,7 @@ FAMILY = Family(
             classes=2,
         ),
         SMALL: Preset(
-            input=_SMALL_TEXT, network=small, recipe=Recipe(epochs=10, batch_size=64, learning_rate=2e-3)
+            input=_SMALL_TEXT, network=small, recipe=Recipe(epochs=8, batch_size=64, learning_rate=3e-3)
         ),
     },
     batch_sizes=(1, 2, 4, 8, 16),

@@ -3,8 +3,8 @@
 `serving_default` takes `text`, string [batch], UTF-8 of at most 20,000 bytes each, and returns `scores` float32,
 `class_ids` int32 and `labels` string, each [batch, 5] (or as many as there are classes), best first; scores are
 probabilities in [0, 1]. `classify` takes `inputs`, string [batch], serialized tf.Example with the feature "text", and
-returns `classes` string and `scores` float32, of the same shape. A text that is too long fails its whole batch; an empty
-one is answered with whatever a text without a token looks like most.
+returns `classes` string and `scores` float32, of the same shape. A text that is too long fails its whole batch;
+an empty one is answered as well, with low scores.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from model_export.served import Endpoint
 from model_export.signatures import TEXT_FEATURE
 
 TOP = 5
-_WARMUP = "The quick brown fox jumps over the lazy dog. ".encode()
+_WARMUP = b"The quick brown fox jumps over the lazy dog."
 _PROBES = (
     "Das Passwort ist zu kurz.",
     "",
     " \t\n\u00a0",
     "word " * (tokens.MAX_BYTES // 5),
     "👩‍🚀 🎉 !!! 42",
-    "Привет, мир! 你好，世界。 مرحبا بالعالم",
+    "Привет, мир! 你好。 مرحبا بالعالم",
     "CRÈME BRÛLÉE, cre\u0300me bru\u0302le\u0301e",
 )
 
