@@ -1,4 +1,4 @@
-"""From data to verified SavedModel bundles: `python -m model_export train|evaluate|export|verify|list`."""
+"""From data to verified SavedModel bundles: `python -m model_export train|evaluate|job|export|verify|list`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import typer
 
 from model_export import registry
 from model_export.commands import COMMANDS
-from model_export.errors import ExportError
+from model_export.errors import ExportError, Interrupted
 from model_export.export import export as export_model
 from model_export.exportable import exportable
 from model_export.manifest import NAME_PATTERN, NAME_RULE
@@ -90,6 +90,9 @@ def main() -> int:
     except ExportError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         return 1
+    except Interrupted as stop:
+        print(f"interrupted; {stop}", file=sys.stderr, flush=True)
+        return _INTERRUPTED
     except OSError as error:
         print(f"error: {error.filename or 'file system'}: {error.strerror}", file=sys.stderr, flush=True)
         return 1
