@@ -17,7 +17,7 @@ from model_export import registry
 from model_export.bundle_commands import COMMANDS as BUNDLE_COMMANDS
 from model_export.bundles.signatures import check_signature, read_public_key
 from model_export.commands import COMMANDS
-from model_export.errors import ExportError
+from model_export.errors import ExportError, Interrupted
 from model_export.export import export as export_model
 from model_export.exportable import exportable
 from model_export.manifest import NAME_PATTERN, NAME_RULE
@@ -97,6 +97,9 @@ def main() -> int:
     except ExportError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         return 1
+    except Interrupted as stop:
+        print(f"interrupted; {stop}", file=sys.stderr, flush=True)
+        return _INTERRUPTED
     except OSError as error:
         print(f"error: {error.filename or 'file system'}: {error.strerror}", file=sys.stderr, flush=True)
         return 1

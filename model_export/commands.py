@@ -1,4 +1,4 @@
-"""The commands `train` and `evaluate`; each does its work in this process, with TensorFlow."""
+"""The commands `train` and `evaluate`, which work in this process, with TensorFlow, and `job`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ import typer
 
 from model_export import datasets, registry
 from model_export.datasets.records import Dataset
-from model_export.errors import ExportError
+from model_export.errors import ExportError, Interrupted
+from model_export.job import TrainingJob, text
 from model_export.registry import Preset, TextInput
-from model_export.training.run import Order
+from model_export.training.progress import Meter, meter
+from model_export.training.run import Order, Progress
 
 _QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
 
@@ -43,21 +45,36 @@ def train(
     }  # fmt: skip
     recipe = replace(chosen.recipe, **{name: value for name, value in given.items() if value is not None})
     _quiet()
+    shown = meter()
+    try:
+        with shown.running():
+            progress = _train(family, preset, data, out, seed, recipe, mixed_precision, strategy, shown)
+    except KeyboardInterrupt:
+        raise Interrupted(f"the same command goes on after the last finished epoch of {out}") from None
+    print(f"{out}: best result {progress.best:.4f} after epoch {progress.best_epoch}")
+
+
+def _train(
+    family: str, preset: str, data: str, out: Path, seed: int, recipe: registry.Recipe, mixed_precision: bool,
+    strategy: str, shown: Meter,
+) -> Progress:  # fmt: skip
+    shown.phase("loading TensorFlow")
     from model_export.training.trainer import train as run
 
+    shown.phase("reading the data")
     dataset = datasets.load(data, seed)
-    if dataset.task != registry.find(family).task:
-        raise ExportError(f"--data: {data} is for the task {dataset.task}, {family} does {registry.find(family).task}")
+    chosen = registry.find(family)
+    if dataset.task != chosen.task:
+        raise ExportError(f"--data: {data} is for the task {dataset.task}, {family} does {chosen.task}")
     for bad in dataset.bad:
-        print(f"left out: {bad}", flush=True)
+        shown.say(f"left out: {bad}")
     order = Order(
         family=family, preset=preset, data=data, data_digest=dataset.digest, classes=dataset.classes,
         license=dataset.license, seed=seed, recipe=recipe, mixed_precision=mixed_precision,
-        vocabulary=_vocabulary(dataset, chosen),
+        vocabulary=_vocabulary(dataset, chosen.preset(preset)),
     )  # fmt: skip
-    print(f"training {family} ({preset}) on {len(dataset.train)} examples, {len(dataset.classes)} classes", flush=True)
-    progress = run(out, order, chosen, dataset, strategy, _say)
-    print(f"{out}: best result {progress.best:.4f} after epoch {progress.best_epoch}")
+    shown.say(f"training {family} ({preset}) on {len(dataset.train)} examples, {len(dataset.classes)} classes")
+    return run(out, order, chosen.preset(preset), dataset, strategy, shown.say, shown)
 
 
 def evaluate(
@@ -74,16 +91,35 @@ def evaluate(
     print(f"report: {page}")
 
 
+def job(
+    family: Annotated[str, typer.Option(help="model family; `list` shows them")],
+    data: Annotated[str, typer.Option(help="as of `train`; a path must be in the image or under /runs")],
+    image: Annotated[str, typer.Option(help="container image with this package")],
+    claim: Annotated[str, typer.Option(help="PersistentVolumeClaim of the runs; ReadWriteMany for several workers")],
+    name: Annotated[str | None, typer.Option(help="name of the Job and its run; train-FAMILY if absent")] = None,
+    namespace: Annotated[str, typer.Option(help="namespace of the Job")] = "default",
+    preset: Annotated[str, typer.Option(help="size of the model")] = registry.FULL,
+    workers: Annotated[int, typer.Option(help="pods that train together")] = 1,
+    gpus: Annotated[int, typer.Option(help="GPUs of each worker")] = 0,
+    cpu: Annotated[str, typer.Option(help="CPUs of each worker")] = "2",
+    memory: Annotated[str, typer.Option(help="memory of each worker")] = "4Gi",
+    arguments: Annotated[list[str] | None, typer.Argument(help="more options of `train`, after --")] = None,
+) -> None:
+    """Print the Kubernetes manifests of a training Job; pipe them into `kubectl apply -f -`."""
+    registry.find(family).preset(preset)
+    wanted = TrainingJob(
+        name=name or f"train-{family}", image=image, claim=claim, family=family, preset=preset, data=data,
+        namespace=namespace, workers=workers, gpus=gpus, cpu=cpu, memory=memory, arguments=tuple(arguments or ()),
+    )  # fmt: skip
+    print(text(wanted), end="")
+
+
 def _vocabulary(dataset: Dataset, preset: Preset) -> tuple[str, ...]:
     if not isinstance(preset.input, TextInput):
         return ()
     from model_export.tokens import vocabulary_of
 
     return vocabulary_of((dataset.train.content(row) for row in range(len(dataset.train))), preset.input)
-
-
-def _say(text: str) -> None:
-    print(f"  {text}", flush=True)
 
 
 def _quiet() -> None:
@@ -93,4 +129,4 @@ def _quiet() -> None:
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"google\.")
 
 
-COMMANDS: tuple[Callable[..., None], ...] = (train, evaluate)
+COMMANDS: tuple[Callable[..., None], ...] = (train, evaluate, job)

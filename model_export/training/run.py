@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -131,7 +132,7 @@ def _load(file: Path, variables: Sequence[Any]) -> dict[str, Any]:
         with np.load(file) as found:
             arrays = [found[name] for name in sorted(found.files) if name != "facts"]
             facts: dict[str, Any] = json.loads(str(found["facts"]))
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise ExportError(f"{file}: cannot be read: {error}; train again into another folder") from None
     if [each.shape for each in arrays] != [tuple(each.shape) for each in variables]:
         raise ExportError(f"{file}: holds another model's weights; train again into another folder")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from model_export.errors import ExportError
 from model_export.registry import Preset
 from model_export.tasks import TaskTraining, training_of
 from model_export.training import run as runs
+from model_export.training.progress import Meter
 from model_export.training.run import Order, Progress
 from model_export.training.schedules import check, optimizer
 
@@ -54,7 +57,9 @@ def precision(mixed: bool) -> Iterator[None]:
         keras.mixed_precision.set_dtype_policy(before)
 
 
-def train(folder: Path, order: Order, preset: Preset, dataset: Dataset, strategy: str, say: Say) -> Progress:
+def train(
+    folder: Path, order: Order, preset: Preset, dataset: Dataset, strategy: str, say: Say, shown: Meter | None = None
+) -> Progress:
     """Train, or go on where a run of the same order was left.
 
     Args:
@@ -64,6 +69,7 @@ def train(folder: Path, order: Order, preset: Preset, dataset: Dataset, strategy
         dataset: The data that `order` names.
         strategy: One of `STRATEGIES`.
         say: Gets a line per epoch.
+        shown: Is told of every step.
 
     Raises:
         ExportError: If the folder holds another run, a value is out of its range, or training breaks down.
@@ -72,12 +78,16 @@ def train(folder: Path, order: Order, preset: Preset, dataset: Dataset, strategy
     import tensorflow as tf
 
     check(order.recipe)
-    _claim(folder, order)
+    if chief := _is_chief():
+        _claim(folder, order)
+    # TensorFlow wants to know of other workers before it runs anything.
+    distribution = strategy_scope(strategy)
     keras.utils.set_random_seed(order.seed)
     tf.config.experimental.enable_op_determinism()
+    shown = shown or Meter()
+    shown.phase("decoding the data")
     task = training_of(dataset, preset, order.recipe, order.vocabulary)
     steps = task.steps * order.recipe.epochs
-    distribution = strategy_scope(strategy)
     with precision(order.mixed_precision), distribution.scope():
         network = _trainable(preset.network(len(dataset.classes)), task)
         network.compile(optimizer=optimizer(order.recipe, steps))
@@ -87,18 +97,38 @@ def train(folder: Path, order: Order, preset: Preset, dataset: Dataset, strategy
     if progress.epoch:
         say(f"going on after epoch {progress.epoch} of {order.recipe.epochs}")
     board = keras.callbacks.TensorBoard(str(folder / "tensorboard"), write_graph=False, profile_batch=0)
+    boards = [board] if chief else []
+    steps_shown = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: shown.step(batch + 1, task.steps, float(logs["loss"]))
+    )
     for epoch in range(progress.epoch, order.recipe.epochs):
         if _patience_is_over(progress, order):
             say(f"no better result for {order.recipe.patience} epochs: stopping early")
             break
-        progress = _epoch(folder, order, network, task, variables, progress, epoch, board, say)
-    runs.load_best(folder, network.variables)
+        shown.phase(f"epoch {epoch + 1} of {order.recipe.epochs}")
+        loss = _epoch(network, task, order, epoch, [*boards, steps_shown])
+        shown.phase(f"evaluating epoch {epoch + 1} of {order.recipe.epochs}")
+        metrics = task.evaluate(network)
+        progress = _advanced(progress, metrics[task.metric])
+        if chief:
+            if progress.best_epoch == progress.epoch:
+                runs.save_best(folder, network.variables, metrics)
+            runs.append_history(folder, {"epoch": epoch + 1, "loss": loss, **metrics})
+            runs.save_state(folder, variables, progress)
+        say(f"epoch {epoch + 1} of {order.recipe.epochs}: loss {loss:.4f}, {_told(metrics)}")
     return progress
+
+
+def _is_chief() -> bool:
+    """Return whether this process writes the run's folder: the only one, or the first of several workers."""
+    task = json.loads(os.environ.get("TF_CONFIG") or "{}").get("task", {})
+    return int(task.get("index", 0)) == 0
 
 
 def _trainable(network: Any, task: TaskTraining) -> Any:
     """Return the network as a Keras model whose loss is the task's, over all outputs together."""
     import keras
+    import tensorflow as tf
 
     loss = task.loss(network)
 
@@ -108,7 +138,8 @@ def _trainable(network: Any, task: TaskTraining) -> Any:
         def compute_loss(
             self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
         ) -> Any:
-            return loss(y, y_pred)
+            # Keras adds up the replicas' gradients.
+            return loss(y, y_pred) / tf.distribute.get_strategy().num_replicas_in_sync
 
     return Trainable(network.inputs, network.output)
 
@@ -132,36 +163,23 @@ def _patience_is_over(progress: Progress, order: Order) -> bool:
     return bool(patience) and bool(progress.best_epoch) and progress.epoch - progress.best_epoch >= patience
 
 
-def _epoch(
-    folder: Path,
-    order: Order,
-    network: Any,
-    task: TaskTraining,
-    variables: list[Any],
-    progress: Progress,
-    epoch: int,
-    board: Any,
-    say: Say,
-) -> Progress:
+def _epoch(network: Any, task: TaskTraining, order: Order, epoch: int, callbacks: list[Any]) -> float:
+    """Train one epoch and return its mean loss."""
     batches = task.batches(epoch, order.seed)
     # The order is the pipeline's own; Keras must not shuffle a second time.
-    found = network.fit(batches, initial_epoch=epoch, epochs=epoch + 1, verbose=0, shuffle=False, callbacks=[board])
+    found = network.fit(batches, initial_epoch=epoch, epochs=epoch + 1, verbose=0, shuffle=False, callbacks=callbacks)
     loss = float(found.history["loss"][0])
     if not math.isfinite(loss):
         raise ExportError(
             f"epoch {epoch + 1}: the loss is {loss}; lower --learning-rate (now {order.recipe.learning_rate})"
         )
-    metrics = task.evaluate(network)
-    result = metrics[task.metric]
+    return loss
+
+
+def _advanced(progress: Progress, result: float) -> Progress:
     if result > progress.best:
-        progress = Progress(epoch + 1, result, epoch + 1)
-        runs.save_best(folder, network.variables, metrics)
-    else:
-        progress = Progress(epoch + 1, progress.best, progress.best_epoch)
-    runs.append_history(folder, {"epoch": epoch + 1, "loss": loss, **metrics})
-    runs.save_state(folder, variables, progress)
-    say(f"epoch {epoch + 1} of {order.recipe.epochs}: loss {loss:.4f}, {_told(metrics)}")
-    return progress
+        return Progress(progress.epoch + 1, result, progress.epoch + 1)
+    return Progress(progress.epoch + 1, progress.best, progress.best_epoch)
 
 
 def _told(metrics: Mapping[str, float]) -> str:
