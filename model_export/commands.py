@@ -16,6 +16,7 @@ from model_export.datasets.records import Dataset
 from model_export.errors import ExportError, Interrupted
 from model_export.job import TrainingJob, text
 from model_export.registry import Preset, TextInput
+from model_export.samples import sample
 from model_export.training.progress import Meter, meter
 from model_export.training.run import Order, Progress
 
@@ -129,4 +130,4 @@ def _quiet() -> None:
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"google\.")
 
 
-COMMANDS: tuple[Callable[..., None], ...] = (train, evaluate, job)
+COMMANDS: tuple[Callable[..., None], ...] = (train, evaluate, job, sample)

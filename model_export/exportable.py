@@ -10,7 +10,7 @@ from typing import Any
 
 from model_export.errors import ExportError
 from model_export.evaluation.evaluate import RESULTS
-from model_export.registry import Family, ImageInput, TextInput, checked_labels, find
+from model_export.registry import Family, ImageInput, Task, TextInput, checked_labels, find
 from model_export.training import run as runs
 
 
@@ -85,6 +85,8 @@ def _of_run(folder: Path) -> Exportable:
 
         body = preset.network(len(order.classes))
         runs.load_best(folder, body.variables)
+        if family.task not in (Task.CLASSIFY, Task.LABEL):
+            return body
         return keras.Model(body.input, keras.layers.Softmax(dtype="float32")(body.output))
 
     return Exportable(

@@ -8,11 +8,17 @@ from pathlib import Path
 from model_export.datasets.digits import digits
 from model_export.datasets.image_folder import image_folder
 from model_export.datasets.records import Dataset
+from model_export.datasets.shapes import shapes, shapes_masks
 from model_export.datasets.text_files import csv_file, jsonl_file
 from model_export.datasets.translations import languages
 from model_export.errors import ExportError
 
-SAMPLES: dict[str, Callable[[int], Dataset]] = {"digits": digits, "languages": languages}
+SAMPLES: dict[str, Callable[[int], Dataset]] = {
+    "digits": digits,
+    "languages": languages,
+    "shapes": shapes,
+    "shapes-masks": shapes_masks,
+}
 """Sample sets by name; each takes the seed of its split."""
 LOADERS: dict[str, Callable[[Path, int], Dataset]] = {"folder": image_folder, "csv": csv_file, "jsonl": jsonl_file}
 """Formats by name; each takes a path and the seed of its split."""
