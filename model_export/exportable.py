@@ -10,7 +10,7 @@ from typing import Any
 
 from model_export.errors import ExportError
 from model_export.evaluation.evaluate import RESULTS
-from model_export.registry import Family, ImageInput, Task, TextInput, checked_labels, find
+from model_export.registry import Detector, Family, ImageInput, Task, TextInput, checked_labels, find
 from model_export.training import run as runs
 
 
@@ -31,8 +31,17 @@ class Exportable:
     license: str
     vocabulary: tuple[str, ...] = ()
     """Tokens that a text model tells apart; the n-th has the id n + 2, from 0."""
+    outputs: Detector | None = None
+    """What a detector's outputs mean; None for other tasks."""
     metrics: Mapping[str, float] = field(default_factory=dict)
     """Results of the evaluation; empty when there was none."""
+
+    @property
+    def detector(self) -> Detector:
+        """What a detector's outputs mean."""
+        if self.outputs is None:
+            raise TypeError("this model is no detector")
+        return self.outputs
 
     @property
     def image(self) -> ImageInput:
@@ -98,6 +107,7 @@ def _of_run(folder: Path) -> Exportable:
         url=family.paper,
         license=order.license,
         vocabulary=order.vocabulary,
+        outputs=preset.detecting(len(order.classes)) if family.task is Task.DETECT else None,
         metrics=_metrics(folder),
     )
 

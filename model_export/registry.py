@@ -124,6 +124,12 @@ class Preset:
     detector: Callable[[int], Detector] | None = None
     """What a detector's outputs mean, for a number of classes; None for other tasks."""
 
+    def detecting(self, classes: int) -> Detector:
+        """Return what a detector's outputs mean."""
+        if self.detector is None:
+            raise TypeError("this preset is of no detector")
+        return self.detector(classes)
+
     @property
     def image(self) -> ImageInput:
         """The input of an image network."""

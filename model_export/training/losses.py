@@ -25,6 +25,20 @@ def cross_entropy(logits: Any, labels: Any, *, smoothing: float = 0.0, weights: 
     return _mean(found, weights)
 
 
+def cross_entropy_of_each(logits: Any, targets: Any, *, weights: Any = None) -> Any:
+    """Sigmoid cross-entropy of classes that do not exclude each other.
+
+    Args:
+        logits: float [...].
+        targets: float [...] in [0, 1].
+        weights: float [...]; 0 leaves a place out. The mean is over the weights' sum.
+    """
+    import tensorflow as tf
+
+    logits, targets = tf.cast(logits, tf.float32), tf.cast(targets, tf.float32)
+    return _mean(tf.nn.sigmoid_cross_entropy_with_logits(targets, logits), weights)
+
+
 def focal(logits: Any, targets: Any, *, alpha: float = 0.25, gamma: float = 2.0, weights: Any = None) -> Any:
     """Focal loss of independent classes, which makes light of what is easy; https://arxiv.org/abs/1708.02002.
 
