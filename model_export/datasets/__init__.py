@@ -7,12 +7,14 @@ from pathlib import Path
 
 from model_export.datasets.digits import digits
 from model_export.datasets.image_folder import image_folder
+from model_export.datasets.mask_pairs import mask_pairs
 from model_export.datasets.records import Dataset
+from model_export.datasets.shapes_masks import shapes_masks
 from model_export.errors import ExportError
 
-SAMPLES: dict[str, Callable[[int], Dataset]] = {"digits": digits}
+SAMPLES: dict[str, Callable[[int], Dataset]] = {"digits": digits, "shapes-masks": shapes_masks}
 """Sample sets by name; each takes the seed of its split."""
-LOADERS: dict[str, Callable[[Path, int], Dataset]] = {"folder": image_folder}
+LOADERS: dict[str, Callable[[Path, int], Dataset]] = {"folder": image_folder, "masks": mask_pairs}
 """Formats by name; each takes a path and the seed of its split."""
 
 

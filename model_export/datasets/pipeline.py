@@ -40,6 +40,11 @@ class ImagePipeline:
         """Training batches per epoch; what does not fill one is left for another epoch."""
         return max(1, len(self._examples) // self._batch_size)
 
+    @property
+    def targets(self) -> dict[str, npt.NDArray[Any]]:
+        """Targets of all examples in order; masks are uint8 [n, size, size]."""
+        return self._targets
+
     def training(self, epoch: int, seed: int, augmentation: Augmentation) -> Any:
         """Return tf.data of one epoch: (float32 [batch, size, size, 3], targets), shuffled and augmented.
 

@@ -12,7 +12,8 @@ _MEANS = (103.939, 116.779, 123.68)
 """Means of ImageNet's blue, green and red, which the published model subtracts."""
 
 
-def _centred(image: Any) -> Any:
+def centred(image: Any) -> Any:
+    """Return RGB in [0, 255] as the published VGG networks take it: blue, green, red around 0."""
     import keras
 
     blue_green_red = keras.layers.Lambda(lambda pixels: pixels[..., ::-1], name="bgr")(image)
@@ -25,7 +26,7 @@ def full(classes: int) -> Any:
 
     image = keras.Input((224, 224, 3), dtype="float32")
     body = keras.applications.VGG16(weights=None, classes=classes, classifier_activation=None)
-    return keras.Model(image, body(_centred(image)), name="vgg16")
+    return keras.Model(image, body(centred(image)), name="vgg16")
 
 
 def small(classes: int) -> Any:

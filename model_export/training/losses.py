@@ -86,18 +86,22 @@ def giou(boxes: Any, targets: Any, *, weights: Any = None) -> Any:
     return _mean(1 - found, weights)
 
 
-def dice(logits: Any, labels: Any, *, classes: int) -> Any:
+def dice(logits: Any, labels: Any, *, classes: int, weights: Any = None) -> Any:
     """1 - Dice coefficient, averaged over the classes of a batch; https://arxiv.org/abs/1606.04797.
 
     Args:
         logits: float [batch, height, width, classes].
         labels: int [batch, height, width], class ids.
         classes: Number of classes.
+        weights: float [batch, height, width]; 0 leaves a pixel out.
     """
     import tensorflow as tf
 
     probabilities = tf.nn.softmax(tf.cast(logits, tf.float32))
-    truth = tf.one_hot(labels, classes)
+    truth = tf.one_hot(tf.cast(labels, tf.int32), classes)
+    if weights is not None:
+        weights = tf.cast(weights, tf.float32)[..., None]
+        probabilities, truth = probabilities * weights, truth * weights
     shared = tf.reduce_sum(probabilities * truth, axis=[0, 1, 2])
     total = tf.reduce_sum(probabilities + truth, axis=[0, 1, 2])
     # A class that is nowhere, neither in the truth nor in the answer, is right.
