@@ -70,7 +70,7 @@ def _picture(random: np.random.Generator) -> tuple[npt.NDArray[np.uint8], npt.ND
 
 
 def _texture(random: np.random.Generator) -> npt.NDArray[np.float64]:
-    """Return float64 [64, 64, 3]: soft patches and fine grain."""
+    """Return float64 [64, 64, 3]: square patches and fine grain."""
     cells = 8
     coarse = random.normal(0, 16, (cells, cells, 3))
     return np.kron(coarse, np.ones((SIDE // cells, SIDE // cells, 1))) + random.normal(0, 8, (SIDE, SIDE, 3))

@@ -99,8 +99,7 @@ def _worst(
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
-    each_iou = [np.nanmean(overlaps(confusion(a, m, len(classes)))) if (m != IGNORED).any() else 1.0
-                for a, m in zip(answers, masks, strict=True)]  # fmt: skip
+    each_iou = np.array([_mean_iou(*pair, len(classes)) for pair in zip(answers, masks, strict=True)])
     rows = np.argsort(each_iou, kind="stable")[:_WORST]
     colours = _colours(len(classes))
     made = Figure(figsize=(7.5, 2.5 * len(rows)))
@@ -122,6 +121,12 @@ def _worst(
     made.legend(handles=patches, loc="lower center", ncols=6, fontsize=8, bbox_to_anchor=(0.5, 0.05))
     text = f"The {len(rows)} worst of {len(pictures)}; class 0, {classes[0]}, is left uncoloured."
     return Section("Worst pictures", text, (), "worst", made)
+
+
+def _mean_iou(answer: npt.NDArray[np.uint8], mask: npt.NDArray[np.uint8], classes: int) -> float:
+    """Return the mean IoU of one picture; 1 where every pixel is ignored."""
+    counts = confusion(answer, mask, classes)
+    return float(np.nanmean(overlaps(counts))) if counts.any() else 1.0
 
 
 def _colours(classes: int) -> npt.NDArray[np.float64]:

@@ -32,8 +32,9 @@ def _network(classes: int, size: int, widths: tuple[int, ...], *, normalised: bo
         skips.append(x)
         x = layers.MaxPooling2D()(x)
     x = twice(x, widths[-1])
-    # As in the paper, where the contracting path ends; its convolutions need other features for the same places.
-    x = layers.Dropout(0.5 if not normalised else 0.0)(x)
+    if not normalised:
+        # As in the paper, at the end of the contracting path.
+        x = layers.Dropout(0.5)(x)
     for width, skip in zip(reversed(widths[:-1]), reversed(skips), strict=True):
         x = layers.Conv2DTranspose(width, 2, strides=2)(x)
         x = twice(layers.Concatenate()([skip, x]), width)
