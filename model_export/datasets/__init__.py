@@ -7,8 +7,10 @@ from pathlib import Path
 
 from model_export.datasets.digits import digits
 from model_export.datasets.image_folder import image_folder
+from model_export.datasets.mask_pairs import mask_pairs
 from model_export.datasets.records import Dataset
-from model_export.datasets.shapes import shapes, shapes_masks
+from model_export.datasets.shapes import shapes
+from model_export.datasets.shapes_masks import shapes_masks
 from model_export.datasets.text_files import csv_file, jsonl_file
 from model_export.datasets.translations import languages
 from model_export.errors import ExportError
@@ -20,7 +22,12 @@ SAMPLES: dict[str, Callable[[int], Dataset]] = {
     "shapes-masks": shapes_masks,
 }
 """Sample sets by name; each takes the seed of its split."""
-LOADERS: dict[str, Callable[[Path, int], Dataset]] = {"folder": image_folder, "csv": csv_file, "jsonl": jsonl_file}
+LOADERS: dict[str, Callable[[Path, int], Dataset]] = {
+    "folder": image_folder,
+    "masks": mask_pairs,
+    "csv": csv_file,
+    "jsonl": jsonl_file,
+}
 """Formats by name; each takes a path and the seed of its split."""
 
 

@@ -30,7 +30,7 @@ class ImagePipeline:
         self._examples = examples
         self._image = image
         self._batch_size = batch_size
-        self.targets = {name: _target(values, image.size) for name, values in examples.targets.items()}
+        self._targets = {name: _target(values, image.size) for name, values in examples.targets.items()}
         self._cached: Any = None
         if len(examples) * image.size**2 * 3 * _FLOAT_BYTES <= CACHE_BYTES:
             self._cached = np.concatenate([np.asarray(batch) for batch in self._decoded(np.arange(len(examples)))])
@@ -39,6 +39,11 @@ class ImagePipeline:
     def steps(self) -> int:
         """Training batches per epoch; what does not fill one is left for another epoch."""
         return max(1, len(self._examples) // self._batch_size)
+
+    @property
+    def targets(self) -> dict[str, npt.NDArray[Any]]:
+        """Targets of all examples in order; masks are uint8 [n, size, size]."""
+        return self._targets
 
     def training(self, epoch: int, seed: int, augmentation: Augmentation) -> Any:
         """Return tf.data of one epoch: (float32 [batch, size, size, 3], targets), shuffled and augmented.
@@ -55,7 +60,7 @@ class ImagePipeline:
             return augment(pixels, targets, augmentation, tf.stack([seed * 1_000_003 + epoch, tf.cast(row, tf.int32)]))
 
         def batch(rows: Any, pixels: Any) -> Any:
-            targets = {name: tf.gather(values, rows) for name, values in self.targets.items()}
+            targets = {name: tf.gather(values, rows) for name, values in self._targets.items()}
             kinds = (tf.float32, {name: values.dtype for name, values in targets.items()})
             return tf.map_fn(lambda each: augmented(*each), (pixels, targets, rows), fn_output_signature=kinds)
 

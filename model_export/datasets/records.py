@@ -95,7 +95,11 @@ class Dataset:
                 content = part.content(row)
                 found.update(len(content).to_bytes(8, "little") + content)
             for name in sorted(part.targets):
-                found.update(name.encode() + np.ascontiguousarray(part.targets[name]).tobytes())
+                values = part.targets[name]
+                found.update(name.encode())
+                # The memory of an array of objects holds addresses.
+                for value in values if values.dtype == object else [np.ascontiguousarray(values).tobytes()]:
+                    found.update(len(value).to_bytes(8, "little") + value)
         return found.hexdigest()
 
     def _left_out(self) -> str:

@@ -1,21 +1,20 @@
-"""Drawn shapes on noisy ground, made from a seed: boxes for detectors, masks for segmenters.
+"""Drawn shapes on noisy ground with their boxes, made from a seed.
 
 Nothing is downloaded and the truth is exact, so that a result says something about the model and not about its labels.
 """
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from model_export.datasets.records import Dataset, Examples, objects, split
+from model_export.datasets.shapes_masks import png
 from model_export.registry import Task
 
 KINDS = ("circle", "rectangle", "triangle")
-BACKGROUND = "background"
 SIDE = 96
 """Side of the pictures in pixels."""
 MOST = 4
@@ -35,50 +34,38 @@ def shapes(seed: int) -> Dataset:
     Args:
         seed: Decides which quarter is kept for evaluation; the pictures are always the same.
     """
-    pictures, boxes, labels, _ = _drawn(_PICTURES)
-    return _dataset("shapes", Task.DETECT, KINDS, pictures, {"boxes": boxes, "labels": labels}, seed)
-
-
-def shapes_masks(seed: int) -> Dataset:
-    """Return the same pictures with masks: 0 is the background, then circle, rectangle, triangle.
-
-    Args:
-        seed: Decides which quarter is kept for evaluation.
-    """
-    pictures, _, _, masks = _drawn(_PICTURES)
-    return _dataset("shapes-masks", Task.SEGMENT, (BACKGROUND, *KINDS), pictures, {"mask": masks}, seed)
-
-
-def _dataset(
-    name: str, task: Task, classes: tuple[str, ...], pictures: Any, targets: dict[str, npt.NDArray[Any]], seed: int
-) -> Dataset:
-    examples = Examples(inputs=pictures, targets=targets)
+    pictures, boxes, labels = _drawn(_PICTURES)
+    examples = Examples(inputs=pictures, targets={"boxes": boxes, "labels": labels})
     train, test = split(examples, np.zeros(len(examples), int), seed)
     return Dataset(
-        name=name, task=task, classes=classes, train=train, test=test, license="CC0-1.0", source="drawn from a seed"
+        name="shapes",
+        task=Task.DETECT,
+        classes=KINDS,
+        train=train,
+        test=test,
+        license="CC0-1.0",
+        source="synthetic shapes with boxes, drawn by model_export",
     )
 
 
-def _drawn(count: int) -> tuple[Any, npt.NDArray[np.float32], npt.NDArray[np.int32], npt.NDArray[Any]]:
-    """Return PNG files, boxes float32 [n, 4, 4], labels int32 [n, 4] and masks as PNG files."""
+def _drawn(count: int) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32], npt.NDArray[np.int32]]:
+    """Return PNG files, boxes float32 [n, 4, 4] and labels int32 [n, 4]."""
     random = np.random.default_rng(0)
     boxes = np.zeros((count, MOST, 4), np.float32)
     labels = np.full((count, MOST), -1, np.int32)
-    pictures, masks = [], []
+    pictures = []
     for row in range(count):
-        picture, mask = _ground(random), np.zeros((SIDE, SIDE), np.uint8)
+        picture = _ground(random)
         ground = picture.mean(axis=(0, 1))
         for place, (kind, box) in enumerate(_layout(random)):
             inside = _inside(kind, box)
             picture[inside] = _color(random, ground)
-            mask[inside] = kind + 1
             rows, columns = np.nonzero(inside)
             ends = (rows.min(), columns.min(), rows.max() + 1, columns.max() + 1)
             boxes[row, place], labels[row, place] = np.array(ends) / SIDE, kind
         noisy = picture + random.normal(0, _NOISE, picture.shape)
-        pictures.append(_png(noisy.clip(0, 255).astype(np.uint8)))
-        masks.append(_png(mask))
-    return objects(pictures), boxes, labels, objects(masks)
+        pictures.append(png(noisy.clip(0, 255).astype(np.uint8)))
+    return objects(pictures), boxes, labels
 
 
 def _ground(random: np.random.Generator) -> npt.NDArray[np.float64]:
@@ -132,11 +119,3 @@ def _color(random: np.random.Generator, ground: npt.NDArray[np.float64]) -> npt.
         color = random.uniform(0, 255, 3)
         if np.abs(color - ground).sum() >= _CONTRAST:
             return color
-
-
-def _png(pixels: npt.NDArray[np.uint8]) -> bytes:
-    from PIL import Image
-
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "PNG")
-    return stream.getvalue()

@@ -1,4 +1,4 @@
-"""Results of a segmenter, and the sections of its report: classes, confusion, worst pictures."""
+"""The sections of a segmenter's report: classes, confusion of pixels, and the worst pictures with their masks."""
 
 from __future__ import annotations
 
@@ -11,69 +11,65 @@ import numpy.typing as npt
 from model_export.datasets.augment import IGNORED
 from model_export.evaluation.report import Section, figure
 
+_SHOWN_CLASSES = 30
 _WORST = 6
-_COLORS = "tab10"
+_OPACITY = 0.55
+_IGNORED_COLOUR = (0.5, 0.5, 0.5)
 
 
-def confusion(truth: npt.NDArray[Any], answers: npt.NDArray[Any], classes: int) -> npt.NDArray[np.int64]:
-    """Return how many pixels of each true class got each answer, int64 [classes, classes].
+def confusion(answers: npt.NDArray[Any], masks: npt.NDArray[Any], classes: int) -> npt.NDArray[np.int64]:
+    """Return int64 [classes, classes], pixels by true class and answer, without the ignored ones.
 
     Args:
-        truth: uint8 [n, height, width], class ids; 255 counts nowhere.
-        answers: uint8 [n, height, width], class ids.
+        answers: Class ids of any shape.
+        masks: True class ids of the same shape; 255 is ignored.
         classes: Number of classes.
     """
-    known = truth != IGNORED
-    pairs = truth[known].astype(np.int64) * classes + answers[known]
-    return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
+    counted = masks != IGNORED
+    pairs = masks[counted].astype(np.int64) * classes + answers[counted]
+    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes).astype(np.int64)
 
 
 def overlaps(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """Return the intersection over union of each class; NaN for one that is neither in the truth nor in the answers."""
-    shared = np.diag(counts)
-    union = counts.sum(axis=0) + counts.sum(axis=1) - shared
-    return np.where(union > 0, shared / np.maximum(union, 1), np.nan)
-
-
-def results(counts: npt.NDArray[np.int64]) -> dict[str, float]:
-    """Return mean intersection over union of the classes that occur, and the part of the pixels that is right."""
-    return {
-        "mean_iou": float(np.nanmean(overlaps(counts))),
-        "pixel_accuracy": float(np.diag(counts).sum() / max(1, counts.sum())),
-    }
+    """Return float64 [classes], intersection over union; NaN for a class that neither truth nor answers have."""
+    both = counts.diagonal()
+    either = counts.sum(axis=0) + counts.sum(axis=1) - both
+    return np.where(either > 0, both / np.maximum(either, 1), np.nan)
 
 
 def sections(
-    pixels: npt.NDArray[np.uint8], truth: npt.NDArray[Any], answers: npt.NDArray[Any], classes: Sequence[str]
+    pictures: npt.NDArray[np.uint8],
+    answers: npt.NDArray[np.uint8],
+    masks: npt.NDArray[np.uint8],
+    classes: Sequence[str],
 ) -> list[Section]:
     """Return the sections about the answers.
 
     Args:
-        pixels: uint8 [n, size, size, 3], the pictures.
-        truth: uint8 [n, size, size], class ids; 255 counts nowhere.
+        pictures: uint8 [n, size, size, 3], RGB.
         answers: uint8 [n, size, size], class ids.
+        masks: uint8 [n, size, size], true class ids; 255 is ignored.
         classes: Names of the classes.
     """
-    counts = confusion(truth, answers, len(classes))
-    return [
-        _by_class(counts, classes), _confusion(counts, classes), _pictures(pixels, truth, answers, len(classes))
-    ]  # fmt: skip
+    counts = confusion(answers, masks, len(classes))
+    return [_by_class(counts, classes), _confusion(counts, classes), _worst(pictures, answers, masks, classes)]
 
 
 def _by_class(counts: npt.NDArray[np.int64], classes: Sequence[str]) -> Section:
-    found = overlaps(counts)
-    total = max(1, int(counts.sum()))
+    ious = overlaps(counts)
     rows = [
         {
-            "class": name,
-            "part of the pixels": float(counts[each].sum() / total),
-            "recall": float(counts[each, each] / max(1, counts[each].sum())),
+            "class": classes[each],
+            "part of the pixels": float(counts[each].sum() / counts.sum()),
+            "IoU": float(ious[each]),
             "precision": float(counts[each, each] / max(1, counts[:, each].sum())),
-            "IoU": float(found[each]),
+            "recall": float(counts[each, each] / max(1, counts[each].sum())),
         }
-        for each, name in enumerate(classes)
+        for each in np.argsort(ious)
+        if not np.isnan(ious[each])
     ]
-    return Section("Classes", "Pixels of all evaluation pictures together.", rows)
+    text = "Worst first." if len(rows) <= _SHOWN_CLASSES else f"The {_SHOWN_CLASSES} worst of {len(rows)} classes."
+    return Section("Classes", text, rows[:_SHOWN_CLASSES])
 
 
 def _confusion(counts: npt.NDArray[np.int64], classes: Sequence[str]) -> Section:
@@ -83,31 +79,75 @@ def _confusion(counts: npt.NDArray[np.int64], classes: Sequence[str]) -> Section
     axes.imshow(shares, vmin=0, vmax=1, cmap="Blues")
     axes.set_xlabel("answer")
     axes.set_ylabel("truth")
-    axes.set_xticks(range(len(classes)), classes, rotation=90)
-    axes.set_yticks(range(len(classes)), classes)
-    for row, column in np.ndindex(*shares.shape):
-        if shares[row, column] >= 0.001:
-            color = "w" if shares[row, column] > 0.5 else "k"
-            axes.text(column, row, f"{shares[row, column]:.3f}", ha="center", va="center", color=color, fontsize=8)
-    return Section("Confusion", "Each row is a true class; its parts add up to 1.", (), "confusion", made)
+    if len(classes) <= _SHOWN_CLASSES:
+        axes.set_xticks(range(len(classes)), classes, rotation=90)
+        axes.set_yticks(range(len(classes)), classes)
+        for truth, answer in zip(*np.nonzero(counts), strict=True):
+            share = shares[truth, answer]
+            colour = "w" if share > 0.5 else "k"
+            axes.text(answer, truth, f"{share:.1%}", ha="center", va="center", color=colour, fontsize=8)
+    text = "Pixels: each row is a true class; its parts add up to 100%."
+    return Section("Confusion", text, (), "confusion", made)
 
 
-def _pictures(
-    pixels: npt.NDArray[np.uint8], truth: npt.NDArray[Any], answers: npt.NDArray[Any], classes: int
+def _worst(
+    pictures: npt.NDArray[np.uint8],
+    answers: npt.NDArray[np.uint8],
+    masks: npt.NDArray[np.uint8],
+    classes: Sequence[str],
 ) -> Section:
     from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
 
-    each = [results(confusion(truth[row : row + 1], answers[row : row + 1], classes)) for row in range(len(truth))]
-    scores = np.array([found["mean_iou"] for found in each])
-    rows = np.argsort(scores, kind="stable")[:_WORST]
-    made = Figure(figsize=(7, 2.4 * len(rows)))
-    for line, row in enumerate(rows):
-        for column, (title, mask) in enumerate((("picture", None), ("truth", truth[row]), ("answer", answers[row]))):
-            axes = made.add_subplot(len(rows), 3, 3 * line + column + 1)
-            axes.imshow(pixels[row])
-            if mask is not None:
-                hidden = np.ma.masked_where((mask == 0) | (mask == IGNORED), mask)
-                axes.imshow(hidden, cmap=_COLORS, vmin=0, vmax=9, alpha=0.6, interpolation="nearest")
+    each_iou = np.array([_mean_iou(*pair, len(classes)) for pair in zip(answers, masks, strict=True)])
+    rows = np.argsort(each_iou, kind="stable")[:_WORST]
+    colours = _colours(len(classes))
+    made = Figure(figsize=(7.5, 2.5 * len(rows)))
+    for place, row in enumerate(rows):
+        shown = (
+            ("picture", pictures[row]),
+            ("truth", overlay(pictures[row], masks[row], colours)),
+            (f"answer, mean IoU {each_iou[row]:.2f}", overlay(pictures[row], answers[row], colours)),
+        )
+        for column, (title, image) in enumerate(shown, 1):
+            axes = made.add_subplot(len(rows), len(shown), place * len(shown) + column)
+            axes.imshow(image)
             axes.set_axis_off()
-            axes.set_title(f"{title}, IoU {scores[row]:.3f}" if title == "answer" else title, fontsize=8)
-    return Section("Pictures", "The worst answers first; class 0 is left uncoloured.", (), "pictures", made)
+            axes.set_title(title, fontsize=8)
+    seen = np.union1d(masks[rows], answers[rows])
+    patches = [Patch(color=colours[each], label=classes[each]) for each in seen if 0 < each < len(classes)]
+    if IGNORED in seen:
+        patches.append(Patch(color=_IGNORED_COLOUR, label="ignored"))
+    made.legend(handles=patches, loc="lower center", ncols=6, fontsize=8, bbox_to_anchor=(0.5, 0.05))
+    text = f"The {len(rows)} worst of {len(pictures)}; class 0, {classes[0]}, is left uncoloured."
+    return Section("Worst pictures", text, (), "worst", made)
+
+
+def _mean_iou(answer: npt.NDArray[np.uint8], mask: npt.NDArray[np.uint8], classes: int) -> float:
+    """Return the mean IoU of one picture; 1 where every pixel is ignored."""
+    counts = confusion(answer, mask, classes)
+    return float(np.nanmean(overlaps(counts))) if counts.any() else 1.0
+
+
+def _colours(classes: int) -> npt.NDArray[np.float64]:
+    """Return float64 [classes, 3] in [0, 1], far apart from their neighbours."""
+    from matplotlib import colormaps
+
+    palette = colormaps["tab10"] if classes <= 11 else colormaps["tab20"]
+    return np.array([palette((each - 1) % palette.N)[:3] for each in range(classes)])
+
+
+def overlay(
+    picture: npt.NDArray[np.uint8], mask: npt.NDArray[np.uint8], colours: npt.NDArray[np.float64]
+) -> npt.NDArray[np.uint8]:
+    """Return a picture with a mask in colours laid over it; class 0 stays as it is.
+
+    Args:
+        picture: uint8 [height, width, 3], RGB.
+        mask: uint8 [height, width], class ids; 255 is grey.
+        colours: float64 [classes, 3] in [0, 1].
+    """
+    every = np.full((IGNORED + 1, 3), _IGNORED_COLOUR)
+    every[: len(colours)] = colours
+    mixed = (1 - _OPACITY) * picture + _OPACITY * 255 * every[mask]
+    return np.where((mask == 0)[..., None], picture, mixed.round()).astype(np.uint8)

@@ -13,7 +13,7 @@ _MEANS = (103.939, 116.779, 123.68)
 
 
 def centred(image: Any) -> Any:
-    """Return float32 [batch, height, width, 3], RGB in [0, 255], as VGG16 reads it: blue, green, red around 0."""
+    """Return RGB in [0, 255] as the published VGG networks take it: blue, green, red around 0."""
     import keras
 
     blue_green_red = keras.layers.Lambda(lambda pixels: pixels[..., ::-1], name="bgr")(image)

@@ -1,9 +1,9 @@
 """The signatures of a segmenter.
 
 `serving_default` takes `image_bytes`, string [batch], encoded images; `image_uint8` takes `image`, uint8
-[batch, size, size, 3], RGB. Both return `mask`, uint8 [batch, size, size], the class id of every pixel of the scaled
-picture; `scores`, float32 [batch, classes] in [0, 1], each class's part of the pixels; and `labels`, string
-[batch, classes], the names of the classes by id.
+[batch, size, size, 3], RGB. Both return `mask` uint8 [batch, size, size], the class id of every pixel of the network's
+input; `scores` float32 [batch, classes], the part of the pixels that each class has, in [0, 1] with sum 1; and `labels`
+string [batch, classes], the names of the classes in the order of their ids.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ def endpoints(network: Any, labels: Any, model: Exportable) -> dict[str, Endpoin
     """See `Served`."""
     import tensorflow as tf
 
-    size, classes = model.image.size, len(model.labels)
+    classes = len(model.labels)
+    size = model.image.size
 
     def segmented(pixels: Any) -> dict[str, Any]:
         ids = tf.argmax(network(pixels, training=False), axis=-1, output_type=tf.int32)
@@ -30,7 +31,7 @@ def endpoints(network: Any, labels: Any, model: Exportable) -> dict[str, Endpoin
         return {
             "mask": tf.cast(ids, tf.uint8),
             "scores": tf.reduce_mean(tf.one_hot(ids, classes), axis=[1, 2]),
-            "labels": tf.tile(names[None], [tf.shape(ids)[0], 1]),
+            "labels": tf.tile(names[None], [tf.shape(pixels)[0], 1]),
         }
 
     def serving_default(image_bytes: Any) -> dict[str, Any]:

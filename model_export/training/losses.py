@@ -112,10 +112,10 @@ def dice(logits: Any, labels: Any, *, classes: int, weights: Any = None) -> Any:
     import tensorflow as tf
 
     probabilities = tf.nn.softmax(tf.cast(logits, tf.float32))
-    truth = tf.one_hot(labels, classes)
+    truth = tf.one_hot(tf.cast(labels, tf.int32), classes)
     if weights is not None:
-        kept = tf.cast(weights, tf.float32)[..., None]
-        probabilities, truth = probabilities * kept, truth * kept
+        weights = tf.cast(weights, tf.float32)[..., None]
+        probabilities, truth = probabilities * weights, truth * weights
     shared = tf.reduce_sum(probabilities * truth, axis=[0, 1, 2])
     total = tf.reduce_sum(probabilities + truth, axis=[0, 1, 2])
     # A class that is nowhere, neither in the truth nor in the answer, is right.
