@@ -30,7 +30,7 @@ MOST = 500
 _SHORTEST = 20
 """Letters a text must have; a single "Nej" or "Total" belongs to many languages."""
 _MAGIC = 0x950412DE
-_PLACEHOLDER = re.compile(r"%(\(\w+\))?[a-z%]|\{[^{}]*\}|<[^<>]*>|&\w+;|https?://\S+|[\w./-]+@[\w.-]+")
+_PLACEHOLDER = re.compile(r"%(\(\w+\))?[.\d]*[a-z%]|\{[^{}]*\}|<[^<>]*>|&\w+;|https?://\S+|[\w./-]+@[\w.-]+")
 _SPACE = re.compile(r"\s+")
 
 

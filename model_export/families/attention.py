@@ -28,7 +28,9 @@ def _pooled(tokens: Any, states: Any, units: int) -> Any:
         gone = ops.cast(ops.equal(read, 0), weights.dtype)[..., None] * _HIDDEN
         return ops.sum(ops.softmax(weights + gone, axis=1) * every, axis=1)
 
-    return layers.Lambda(weigh, output_shape=(states.shape[-1],), name="attention")((tokens, states, scores))
+    # The mean has no places left that could be masked.
+    attention = layers.Lambda(weigh, (states.shape[-1],), mask=lambda inputs, mask: None, name="attention")
+    return attention((tokens, states, scores))
 
 
 def full(classes: int) -> Any:
