@@ -78,10 +78,16 @@ def train(
     import tensorflow as tf
 
     check(order.recipe)
-    if chief := _is_chief():
-        _claim(folder, order)
+    chief = _is_chief()
     # TensorFlow wants to know of other workers before it runs anything.
     distribution = strategy_scope(strategy)
+    if order.recipe.batch_size % (replicas := distribution.num_replicas_in_sync):
+        raise ExportError(
+            f"--batch-size: must be a multiple of {replicas}, the number of devices that train together, "
+            f"got {order.recipe.batch_size}"
+        )
+    if chief:
+        _claim(folder, order)
     keras.utils.set_random_seed(order.seed)
     tf.config.experimental.enable_op_determinism()
     shown = shown or Meter()
@@ -122,8 +128,11 @@ def train(
 
 def _is_chief() -> bool:
     """Return whether this process writes the run's folder: the only one, or the first of several workers."""
-    task = json.loads(os.environ.get("TF_CONFIG") or "{}").get("task", {})
-    return int(task.get("index", 0)) == 0
+    text = os.environ.get("TF_CONFIG") or "{}"
+    try:
+        return int(json.loads(text).get("task", {}).get("index", 0)) == 0
+    except (ValueError, AttributeError):
+        raise ExportError(f"TF_CONFIG: must be a JSON object with task.index, a number, got {text!r}") from None
 
 
 def _step(network: Any, task: TaskTraining, followed: Any, distribution: Any) -> Callable[[Any], Any]:
