@@ -17,7 +17,6 @@ def cross_entropy(logits: Any, labels: Any, *, smoothing: float = 0.0, weights: 
     import tensorflow as tf
 
     logits = tf.cast(logits, tf.float32)
-    # Keras hands every target over as a float.
     found = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.cast(labels, tf.int32), logits)
     if smoothing:
         uniform = -tf.reduce_mean(tf.nn.log_softmax(logits), axis=-1)

@@ -78,10 +78,16 @@ def train(
     import tensorflow as tf
 
     check(order.recipe)
-    if chief := _is_chief():
-        _claim(folder, order)
+    chief = _is_chief()
     # TensorFlow wants to know of other workers before it runs anything.
     distribution = strategy_scope(strategy)
+    if order.recipe.batch_size % (replicas := distribution.num_replicas_in_sync):
+        raise ExportError(
+            f"--batch-size: must be a multiple of {replicas}, the number of devices that train together, "
+            f"got {order.recipe.batch_size}"
+        )
+    if chief:
+        _claim(folder, order)
     keras.utils.set_random_seed(order.seed)
     tf.config.experimental.enable_op_determinism()
     shown = shown or Meter()
@@ -89,59 +95,89 @@ def train(
     task = training_of(dataset, preset, order.recipe, order.vocabulary)
     steps = task.steps * order.recipe.epochs
     with precision(order.mixed_precision), distribution.scope():
-        network = _trainable(preset.network(len(dataset.classes)), task)
-        network.compile(optimizer=optimizer(order.recipe, steps))
-        network.optimizer.build(network.trainable_variables)
-    variables = [*network.variables, *network.optimizer.variables]
+        network = preset.network(len(dataset.classes))
+        followed = optimizer(order.recipe, steps)
+        followed.build(network.trainable_variables)
+    variables = [*network.variables, *followed.variables]
     progress = runs.load_state(folder, variables)
     if progress.epoch:
         say(f"going on after epoch {progress.epoch} of {order.recipe.epochs}")
-    board = keras.callbacks.TensorBoard(str(folder / "tensorboard"), write_graph=False, profile_batch=0)
-    boards = [board] if chief else []
-    steps_shown = keras.callbacks.LambdaCallback(
-        on_train_batch_end=lambda batch, logs: shown.step(batch + 1, task.steps, float(logs["loss"]))
-    )
+    step = _step(network, task, followed, distribution)
+    agree = _agreement(network, distribution)
+    board = tf.summary.create_file_writer(str(folder / "tensorboard")) if chief else None
     for epoch in range(progress.epoch, order.recipe.epochs):
         if _patience_is_over(progress, order):
             say(f"no better result for {order.recipe.patience} epochs: stopping early")
             break
         shown.phase(f"epoch {epoch + 1} of {order.recipe.epochs}")
-        loss = _epoch(network, task, order, epoch, [*boards, steps_shown])
+        batches = distribution.experimental_distribute_dataset(task.batches(epoch, order.seed))
+        loss = _epoch(epoch, batches, step, order, task.steps, shown)
+        agree()
         shown.phase(f"evaluating epoch {epoch + 1} of {order.recipe.epochs}")
         metrics = task.evaluate(network)
         progress = _advanced(progress, metrics[task.metric])
-        if chief:
+        if board:
             if progress.best_epoch == progress.epoch:
                 runs.save_best(folder, network.variables, metrics)
             runs.append_history(folder, {"epoch": epoch + 1, "loss": loss, **metrics})
             runs.save_state(folder, variables, progress)
+            _plot(board, epoch + 1, {"loss": loss, "learning_rate": float(followed.learning_rate), **metrics})
         say(f"epoch {epoch + 1} of {order.recipe.epochs}: loss {loss:.4f}, {_told(metrics)}")
     return progress
 
 
 def _is_chief() -> bool:
     """Return whether this process writes the run's folder: the only one, or the first of several workers."""
-    task = json.loads(os.environ.get("TF_CONFIG") or "{}").get("task", {})
-    return int(task.get("index", 0)) == 0
+    text = os.environ.get("TF_CONFIG") or "{}"
+    try:
+        return int(json.loads(text).get("task", {}).get("index", 0)) == 0
+    except (ValueError, AttributeError):
+        raise ExportError(f"TF_CONFIG: must be a JSON object with task.index, a number, got {text!r}") from None
 
 
-def _trainable(network: Any, task: TaskTraining) -> Any:
-    """Return the network as a Keras model whose loss is the task's, over all outputs together."""
-    import keras
+def _step(network: Any, task: TaskTraining, followed: Any, distribution: Any) -> Callable[[Any], Any]:
+    """Return a function that trains on a batch, part of it on each replica, and returns its loss.
+
+    Keras' own `fit` cannot train on several workers (https://github.com/keras-team/keras/issues/20585).
+    """
     import tensorflow as tf
 
     loss = task.loss(network)
+    variables = network.trainable_variables
 
-    class Trainable(keras.Model):  # type: ignore[misc]  # Keras has no types
-        """The same layers and variables."""
+    def on_replica(inputs: Any, targets: Any) -> Any:
+        with tf.GradientTape() as tape:
+            # The replicas' gradients are added up.
+            value = loss(targets, network(inputs, training=True)) / distribution.num_replicas_in_sync
+        followed.apply_gradients(zip(tape.gradient(value, variables), variables, strict=True))
+        return value
 
-        def compute_loss(
-            self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
-        ) -> Any:
-            # Keras adds up the replicas' gradients.
-            return loss(y, y_pred) / tf.distribute.get_strategy().num_replicas_in_sync
+    def step(batch: Any) -> Any:
+        return distribution.reduce("SUM", distribution.run(on_replica, args=batch), axis=None)
 
-    return Trainable(network.inputs, network.output)
+    compiled: Callable[[Any], Any] = tf.function(step)
+    return compiled
+
+
+def _agreement(network: Any, distribution: Any) -> Callable[[], None]:
+    """Return a function that gives all replicas the same averages of normalisation layers.
+
+    Each replica keeps its own while training, but there is one evaluation and one saved state.
+    """
+    import tensorflow as tf
+
+    averages = [each.value for each in network.non_trainable_variables if "float" in each.dtype]
+    if distribution.num_replicas_in_sync == 1 or not averages:
+        return lambda: None
+
+    def on_replica() -> None:
+        context = tf.distribute.get_replica_context()
+        means = context.all_reduce("MEAN", [tf.identity(each) for each in averages])
+        for variable, mean in zip(averages, means, strict=True):
+            variable.assign(mean)
+
+    compiled: Callable[[], None] = tf.function(lambda: distribution.run(on_replica))
+    return compiled
 
 
 def _claim(folder: Path, order: Order) -> None:
@@ -163,17 +199,28 @@ def _patience_is_over(progress: Progress, order: Order) -> bool:
     return bool(patience) and bool(progress.best_epoch) and progress.epoch - progress.best_epoch >= patience
 
 
-def _epoch(network: Any, task: TaskTraining, order: Order, epoch: int, callbacks: list[Any]) -> float:
+def _epoch(epoch: int, batches: Any, step: Callable[[Any], Any], order: Order, steps: int, shown: Meter) -> float:
     """Train one epoch and return its mean loss."""
-    batches = task.batches(epoch, order.seed)
-    # The order is the pipeline's own; Keras must not shuffle a second time.
-    found = network.fit(batches, initial_epoch=epoch, epochs=epoch + 1, verbose=0, shuffle=False, callbacks=callbacks)
-    loss = float(found.history["loss"][0])
-    if not math.isfinite(loss):
-        raise ExportError(
-            f"epoch {epoch + 1}: the loss is {loss}; lower --learning-rate (now {order.recipe.learning_rate})"
-        )
-    return loss
+    total = 0.0
+    for done, batch in enumerate(batches, 1):
+        loss = float(step(batch))
+        if not math.isfinite(loss):
+            raise ExportError(
+                f"epoch {epoch + 1}, step {done}: the loss is {loss}; "
+                f"lower --learning-rate (now {order.recipe.learning_rate})"
+            )
+        total += loss
+        shown.step(done, steps, loss)
+    return total / done
+
+
+def _plot(board: Any, epoch: int, values: Mapping[str, float]) -> None:
+    import tensorflow as tf
+
+    with board.as_default(step=epoch):
+        for name, value in values.items():
+            tf.summary.scalar(name, value)
+    board.flush()
 
 
 def _advanced(progress: Progress, result: float) -> Progress:

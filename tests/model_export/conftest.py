@@ -1,10 +1,11 @@
-"""One export for all tests of this folder, unpacked and loaded."""
+"""One export and one training run for all tests of this folder."""
 
 import subprocess
 
 import pytest
 from export_command import ROOT, export_command
 from signature_runner import SignatureRunner
+from training_command import run, successful
 
 from model_export import archive
 from model_export.manifest import read_manifest
@@ -35,3 +36,11 @@ def run_signature(version_folder):
     runner = SignatureRunner(version_folder)
     yield runner
     runner.close()
+
+
+@pytest.fixture(scope="session")
+def digits_run(tmp_path_factory):
+    """Folder of a finished run of VGG16, small, on the digits."""
+    folder = tmp_path_factory.mktemp("runs") / "digits"
+    successful(run("train", "vgg16", "--data", "digits", "--out", folder))
+    return folder

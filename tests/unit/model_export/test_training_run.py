@@ -147,3 +147,30 @@ def test_the_order_is_json_that_people_can_read(tmp_path):
     content = json.loads((tmp_path / runs.RUN).read_text())
     assert content["format"] == 1
     assert content["recipe"]["augmentation"]["shift"] == 0.1
+
+
+def test_a_batch_must_fit_the_devices(tmp_path, monkeypatch):
+    from model_export.training import trainer
+
+    three = type("Three", (), {"num_replicas_in_sync": 3})()
+    monkeypatch.setattr(trainer, "strategy_scope", lambda _name: three)
+    with pytest.raises(ExportError, match=r"--batch-size: must be a multiple of 3, .*, got 4"):
+        trainer.train(tmp_path / "run", ORDER, None, None, "mirrored", print)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("text", ["no json", "[]", '{"task": {"index": "x"}}'])
+def test_a_broken_tf_config_is_named(tmp_path, monkeypatch, text):
+    from model_export.training import trainer
+
+    monkeypatch.setenv("TF_CONFIG", text)
+    with pytest.raises(ExportError, match=r"TF_CONFIG: must be a JSON object with task\.index"):
+        trainer.train(tmp_path / "run", ORDER, None, None, "none", print)
+
+
+def test_an_unknown_strategy_is_refused(tmp_path):
+    from model_export.training import trainer
+
+    with pytest.raises(ExportError, match="--strategy: must be one of none, mirrored, multi-worker, got 'tpu'"):
+        trainer.train(tmp_path / "run", ORDER, None, None, "tpu", print)
+    assert not (tmp_path / "run").exists()
