@@ -1,8 +1,8 @@
 """Publishes a bundle's versions to a remote: archives first, manifests last, so that readers see whole versions only.
 
 Run again after an interruption it goes on with what is missing. A version that is there never changes: the same
-manifest is left alone, another one is refused. Two publishers at once: in a folder the first wins; object stores have no such
-promise through rclone, so the manifest is read back and the loser told.
+manifest is left alone, another one is refused. Of two publishers at once the first wins in a folder;
+rclone has no such promise, so the manifest is read back and the loser told.
 """
 
 from __future__ import annotations

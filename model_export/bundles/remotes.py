@@ -21,6 +21,7 @@ from model_export.errors import ExportError
 PROGRAM = "TRICORN_RCLONE"
 """Environment variable with the path of rclone; PATH is searched without it."""
 _REMOTE = re.compile(r"^(:[^/]+|[\w][\w.+@ -]*):")
+_LOG_PREFIX = re.compile(r"^\d{4}/\d\d/\d\d [\d:]{8} \w+ *: ")
 _NOT_THERE = (3, 4)
 """rclone's exit codes for a folder and a file that do not exist."""
 _FLAGS = (
@@ -173,5 +174,6 @@ class RcloneRemote:
             return None
         if done.returncode != 0:
             said = done.stderr.decode(errors="replace").strip().splitlines() or ["it gave no reason"]
-            raise ExportError(f"REMOTE: {self.name}: rclone {arguments[0]} failed: {said[-1]}; check its configuration")
+            reason = _LOG_PREFIX.sub("", said[-1])
+            raise ExportError(f"REMOTE: {self.name}: rclone {arguments[0]} failed: {reason}; check its configuration")
         return done.stdout
