@@ -65,6 +65,10 @@ def remote_of(name: str) -> Remote:
     return RcloneRemote(name) if _REMOTE.match(name) else FolderRemote(Path(name))
 
 
+def _taken(name: str) -> ExportError:
+    return ExportError(f"{name}: exists with other content and is never replaced; export with a new --version")
+
+
 class FolderRemote:
     """A folder."""
 
@@ -103,7 +107,7 @@ class FolderRemote:
             os.link(part, self.folder / name)  # unlike a rename it fails when the name is taken
         except FileExistsError:
             if (self.folder / name).read_bytes() != file.read_bytes():
-                raise ExportError(f"{self.folder / name}: exists with other content, and is never replaced") from None
+                raise _taken(str(self.folder / name)) from None
         finally:
             part.unlink()
         sync(self.folder)
@@ -159,7 +163,10 @@ class RcloneRemote:
 
     def create(self, file: Path, name: str) -> None:
         """See `Remote`."""
-        self._run("copyto", "--checksum", "--immutable", str(file), self._path(name))
+        # --immutable does not hold for single files (rclone 1.75.1), so what is there afterwards is compared.
+        self._run("copyto", "--ignore-existing", str(file), self._path(name))
+        if self.read(name) != file.read_bytes():
+            raise _taken(self._path(name))
 
     def _path(self, name: str) -> str:
         return f"{self.name}{'' if self.name.endswith((':', '/')) else '/'}{name}"

@@ -117,7 +117,7 @@ def test_of_two_publishers_at_once_the_first_wins(tmp_path, folder):
     file = folder / "1.json"
     mine = file.read_bytes()
     file.write_text(json.dumps(json.loads(mine) | {"license": "MIT"}))
-    with pytest.raises(ExportError, match="exists with other content, and is never replaced"):
+    with pytest.raises(ExportError, match="exists with other content and is never replaced"):
         publish(folder, Late(tmp_path / "remote"), [1], quiet)
     assert remote.read("1.json") == mine
 
