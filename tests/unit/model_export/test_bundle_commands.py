@@ -12,9 +12,8 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def command(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "model_export", *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, timeout=60
-    )  # fmt: skip
+    words = [sys.executable, "-m", "model_export", *map(str, arguments)]
+    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60)
 
 
 def said(*arguments):
