@@ -1,12 +1,11 @@
 """Detached Ed25519 signatures of bundle manifests: who vouches for a model version.
 
 `<version>.sig` lies beside `<version>.json` and is JSON: `format` 1, `key` "sha256:" and the SHA-256 of the signer's
-raw public key (32 bytes) in hexadecimal, `signature` the 64 bytes in base64. What is signed are the manifest's exact bytes,
-and the manifest names the archive by its SHA-256.
+raw public key (32 bytes) in hexadecimal, `signature` the 64 bytes in base64. What is signed are the manifest's
+exact bytes, and the manifest names the archive by its SHA-256.
 """
 
 import base64
-import binascii
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -73,7 +72,7 @@ def check_signature(manifest: Path, content: bytes, signers: Sequence[Ed25519Pub
         ) from None
     except OSError as error:
         raise SignatureError(f"{file}: cannot be read: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, binascii.Error):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise SignatureError(f"{file}: is no signature file of format {FORMAT}; sign {manifest.name} again") from None
     known = {key_id(each): each for each in signers}
     if key not in known:

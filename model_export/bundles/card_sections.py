@@ -31,8 +31,8 @@ _USES = {
     "detect": (
         "Finding and counting objects of the classes above in single pictures.",
         (
-            "Objects much smaller, more crowded or seen from another angle than in the training data are missed. It does "
-            "not follow objects from frame to frame and does not tell persons apart."
+            "Objects much smaller, more crowded or seen from another angle than in the training data are missed. It "
+            "does not follow objects from frame to frame and does not tell persons apart."
         ),
     ),
     "segment": (
@@ -45,8 +45,8 @@ _USES = {
     "label": (
         "Sorting short texts into the classes above.",
         (
-            "Text is cut after a length that the graph fixes, and words that the training data lacks count for nothing. It "
-            "always answers with one of its classes, also for a text in another language."
+            "Text is cut after a length that the graph fixes, and words that the training data lacks do not count. "
+            "It always answers with one of its classes, also for a text in another language."
         ),
     ),
 }
@@ -100,7 +100,7 @@ def metrics(content: Mapping[str, Any]) -> list[str]:
     """The results that the manifest states."""
     found = content["metrics"]
     if not found:
-        return _section("Metrics", "The bundle states none: nobody evaluated it before the export.")
+        return _section("Metrics", "The bundle states none.")
     rows = [(name, f"{value:.4f}") for name, value in found.items()]
     return _section("Metrics", "On data that was not trained on.", ("metric", "value"), rows)
 

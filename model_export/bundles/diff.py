@@ -23,8 +23,8 @@ class Change:
 
     @property
     def relative(self) -> float | None:
-        """How much a number grew, as a share of what it was; None for other values and from 0."""
-        if not _is_number(self.before) or not _is_number(self.after) or self.before == 0:
+        """How much a number grew, as a share of what it was; None for the version, other values and from 0."""
+        if self.field == "version" or not _is_number(self.before) or not _is_number(self.after) or self.before == 0:
             return None
         return float((self.after - self.before) / abs(self.before))
 

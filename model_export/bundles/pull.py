@@ -47,9 +47,13 @@ def pull(
         signature = draft.with_suffix(SUFFIX)
         if signature.name in sizes:
             remote.get(signature.name, signature)
-        if signed_by is not None:
-            check_signature(draft, draft.read_bytes(), signed_by)
-        manifest = read_manifest(draft)
+        try:
+            if signed_by is not None:
+                check_signature(draft, draft.read_bytes(), signed_by)
+            manifest = read_manifest(draft)
+        except ExportError as error:
+            # The scratch folder is gone by the time a person reads this; what is wrong lies in the remote.
+            raise ExportError(str(error).replace(str(scratch), remote.name)) from None
         known = _check_folder(folder, draft, manifest)
         _get_archive(remote, folder, scratch, manifest, say)
         for part in (signature, draft):

@@ -21,6 +21,7 @@ from model_export.errors import ExportError
 PROGRAM = "TRICORN_RCLONE"
 """Environment variable with the path of rclone; PATH is searched without it."""
 _REMOTE = re.compile(r"^(:[^/]+|[\w][\w.+@ -]*):")
+_LOG_PREFIX = re.compile(r"^\d{4}/\d\d/\d\d [\d:]{8} \w+ *: ")
 _NOT_THERE = (3, 4)
 """rclone's exit codes for a folder and a file that do not exist."""
 _FLAGS = (
@@ -64,6 +65,10 @@ def remote_of(name: str) -> Remote:
     return RcloneRemote(name) if _REMOTE.match(name) else FolderRemote(Path(name))
 
 
+def _taken(name: str) -> ExportError:
+    return ExportError(f"{name}: exists with other content and is never replaced; export with a new --version")
+
+
 class FolderRemote:
     """A folder."""
 
@@ -102,7 +107,7 @@ class FolderRemote:
             os.link(part, self.folder / name)  # unlike a rename it fails when the name is taken
         except FileExistsError:
             if (self.folder / name).read_bytes() != file.read_bytes():
-                raise ExportError(f"{self.folder / name}: exists with other content, and is never replaced") from None
+                raise _taken(str(self.folder / name)) from None
         finally:
             part.unlink()
         sync(self.folder)
@@ -158,7 +163,10 @@ class RcloneRemote:
 
     def create(self, file: Path, name: str) -> None:
         """See `Remote`."""
-        self._run("copyto", "--checksum", "--immutable", str(file), self._path(name))
+        # --immutable does not hold for single files (rclone 1.75.1), so what is there afterwards is compared.
+        self._run("copyto", "--ignore-existing", str(file), self._path(name))
+        if self.read(name) != file.read_bytes():
+            raise _taken(self._path(name))
 
     def _path(self, name: str) -> str:
         return f"{self.name}{'' if self.name.endswith((':', '/')) else '/'}{name}"
@@ -173,5 +181,6 @@ class RcloneRemote:
             return None
         if done.returncode != 0:
             said = done.stderr.decode(errors="replace").strip().splitlines() or ["it gave no reason"]
-            raise ExportError(f"REMOTE: {self.name}: rclone {arguments[0]} failed: {said[-1]}; check its configuration")
+            reason = _LOG_PREFIX.sub("", said[-1])
+            raise ExportError(f"REMOTE: {self.name}: rclone {arguments[0]} failed: {reason}; check its configuration")
         return done.stdout

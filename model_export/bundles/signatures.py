@@ -69,7 +69,7 @@ def read_signature(file: Path) -> tuple[str, bytes]:
         raise ExportError(
             f"{file}: there is no such signature; sign the version with `sign {file.with_suffix('.json')}`"
         ) from None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise ExportError(
             f"{file}: no signature file of format {FORMAT}; remove it and sign the version again"
         ) from None

@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
 PEAK_MEMORY_MIB = 300.0
+
+
+def sign_bundle(folder: Path, key: Ed25519PrivateKey, version: int = 1) -> str:
+    """Sign a version; return the key's public half in PEM."""
+    public = key.public_key()
+    content = {
+        "format": 1,
+        "key": f"sha256:{hashlib.sha256(public.public_bytes_raw()).hexdigest()}",
+        "signature": base64.b64encode(key.sign((folder / f"{version}.json").read_bytes())).decode(),
+    }
+    (folder / f"{version}.sig").write_text(json.dumps(content))
+    return public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def write_bundle(folder: Path, name: str = "scenes", version: int = 1, content: bytes = b"archive") -> str:

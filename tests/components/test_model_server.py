@@ -8,10 +8,11 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as k8s
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from components.model_server import ModelServer, ModelServerArgs
 from components.serving_namespace import ServingNamespace, ServingNamespaceArgs
-from tests.components.fake_bundle import write_bundle
+from tests.components.fake_bundle import sign_bundle, write_bundle
 from tests.components.recording import UNKNOWN
 
 DEPLOYMENT = "kubernetes:apps/v1:Deployment"
@@ -234,6 +235,16 @@ def test_a_bundle_of_another_model_is_refused(run, folder):
     assert "model: must be 'scenes'" in text
     assert "got 'faces'" in text
     assert not declared
+
+
+def test_a_bundle_without_a_trusted_signature_is_refused_before_any_object_is_declared(run, folder):
+    trusted = sign_bundle(folder, Ed25519PrivateKey.generate())
+    run(lambda: ModelServer("m", arguments(folder, signers=[trusted])))
+    text, declared = refused(run, arguments(folder, version=2, signers=[trusted]))
+    assert "2.json is not signed" in text
+    text, more = refused(run, arguments(folder, signers=["no.pem"]))
+    assert "signers: no.pem cannot be read" in text
+    assert not declared + more
 
 
 def test_a_namespace_is_restricted_closed_and_first(run, preview):

@@ -11,10 +11,11 @@ from typing import Any
 import pulumi
 import pytest
 import yaml
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from serving.settings import parse_settings
 from tests.components.cloud_answers import INLINE_SECRET
-from tests.components.fake_bundle import write_bundle
+from tests.components.fake_bundle import sign_bundle, write_bundle
 from tests.components.recording import Recording, Row
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -347,6 +348,22 @@ def test_an_altered_archive_is_refused_and_nothing_is_made(program, tmp_path):
     text = refusal(program, local(models={"scenes": model}))
     assert "models.scenes.stable" in text
     assert "does not have the SHA-256" in text
+
+
+def test_versions_without_a_trusted_signature_are_refused_and_nothing_is_made(program, tmp_path):
+    folder = tmp_path / "build" / "bundles" / "scenes"
+    model = {"bundle": "build/bundles/scenes", "stable": 1, "canary": {"version": 2, "weight": 1}}
+    write_bundle(folder, content=b"version 1")
+    write_bundle(folder, version=2, content=b"version 2")
+    trusted = sign_bundle(folder, Ed25519PrivateKey.generate())
+    sign_bundle(folder, Ed25519PrivateKey.generate(), version=2)
+    text = refusal(program, local(models={"scenes": model}, signers=[trusted, "gone.pem"]), versions=())
+    assert "tricorn:settings.signers.1: gone.pem cannot be read: No such file or directory" in text
+    assert "models.scenes.canary.version: build/bundles/scenes/2.sig: is signed with the key sha256:" in text
+    assert "models.scenes.stable" not in text
+    (tmp_path / "release.pem").write_text(trusted)
+    made = program(local(models={"scenes": {**model, "canary": None}}, signers=["release.pem"]), versions=())
+    assert len(made.all(DEPLOYMENT)) == 3
 
 
 def test_a_bundle_of_another_model_is_refused_and_nothing_is_made(program):

@@ -96,7 +96,7 @@ def test_what_a_killed_export_left_is_removed_at_the_next_start(tmp_path):
 
 
 def test_two_exports_into_one_folder_do_not_meet(tmp_path):
-    with claimed(tmp_path), pytest.raises(ExportError, match="another export is writing"), claimed(tmp_path):
+    with claimed(tmp_path), pytest.raises(ExportError, match="another command is writing"), claimed(tmp_path):
         pytest.fail("entered twice")
 
 
