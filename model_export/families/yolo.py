@@ -76,7 +76,7 @@ class YoloDetector:
         import tensorflow as tf
 
         boxes, raw = [], []
-        for output, anchors in zip(outputs, self.anchors, strict=True):
+        for output, anchors in zip(_scales(outputs), self.anchors, strict=True):
             grid, each = int(output.shape[1]), 5 + self.classes
             values = tf.reshape(tf.cast(output, tf.float32), [-1, grid, grid, len(anchors), each])
             cells = tf.range(grid, dtype=tf.float32)
@@ -97,7 +97,7 @@ class YoloDetector:
         """
         import tensorflow as tf
 
-        grids = [int(output.shape[1]) for output in outputs]
+        grids = [int(output.shape[1]) for output in _scales(outputs)]
         flat = tf.constant([anchor for scale in self.anchors for anchor in scale], tf.float32)
         sides = tf.stack([boxes[..., 3] - boxes[..., 1], boxes[..., 2] - boxes[..., 0]], axis=-1)
         shared = tf.reduce_prod(tf.minimum(sides[..., None, :], flat), axis=-1)
@@ -124,6 +124,11 @@ class YoloDetector:
         known = inside & (labels[..., None] >= 0)
         places = tf.where(known, places + start[..., None], 0)
         return tf.reshape(places, [tf.shape(boxes)[0], -1]), tf.reshape(known, [tf.shape(boxes)[0], -1])
+
+
+def _scales(outputs: Any) -> list[Any]:
+    """Return a network's outputs by scale; Keras makes one output out of a list of one."""
+    return list(outputs) if isinstance(outputs, list | tuple) else [outputs]
 
 
 def _rows(places: Any) -> Any:
@@ -225,7 +230,7 @@ FAMILY = Family(
             input=ImageInput(size=_SMALL_SIZE),
             network=small,
             recipe=Recipe(
-                epochs=24, batch_size=16, learning_rate=4e-3,
+                epochs=16, batch_size=16, learning_rate=4e-3,
                 augmentation=Augmentation(shift=0.1, flip=True, brightness=0.1),
             ),
             detector=lambda classes: _detector(_SMALL_ANCHORS, _SMALL_SIZE, classes),
