@@ -16,7 +16,7 @@ _HIDDEN = -1e9
 """Added to the score of a place without a token; finite, so that a text without any is answered too."""
 
 
-def _pooled(tokens: Any, states: Any, units: int) -> Any:
+def pooled(tokens: Any, states: Any, units: int) -> Any:
     """Return float32 [batch, 2 units], the mean of states weighed by v . tanh(W state + b)."""
     import keras
 
@@ -42,7 +42,7 @@ def full(classes: int) -> Any:
     x = layers.Embedding(_FULL_TEXT.vocabulary, 620, mask_zero=True)(tokens)
     # The paper's unit resets the state before it is multiplied.
     cell = layers.GRU(1000, return_sequences=True, reset_after=False, use_cudnn=False)
-    x = _pooled(tokens, layers.Bidirectional(cell)(x), 1000)
+    x = pooled(tokens, layers.Bidirectional(cell)(x), 1000)
     return keras.Model(tokens, layers.Dense(classes, dtype="float32")(x), name="attention")
 
 
@@ -55,7 +55,7 @@ def small(classes: int) -> Any:
     x = layers.Embedding(_SMALL_TEXT.vocabulary, 64, mask_zero=True)(tokens)
     x = layers.SpatialDropout1D(0.4)(x)
     x = layers.Bidirectional(layers.GRU(48, return_sequences=True, use_cudnn=False))(x)
-    x = layers.Dropout(0.3)(_pooled(tokens, x, 48))
+    x = layers.Dropout(0.3)(pooled(tokens, x, 48))
     return keras.Model(tokens, layers.Dense(classes, dtype="float32")(x), name="attention_small")
 
 

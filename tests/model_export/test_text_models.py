@@ -135,3 +135,21 @@ def test_padding_is_not_read(name):
     values[0] += 100
     words.assign(values)
     np.testing.assert_allclose(np.asarray(network(tokens)), before, atol=1e-5)
+
+
+def test_attention_weighs_no_state_of_padding():
+    import keras
+
+    from model_export.families.attention import pooled
+
+    tokens, states = keras.Input((4,), dtype="int32"), keras.Input((4, 6))
+    network = keras.Model([tokens, states], pooled(tokens, states, 5))
+    read = np.array([[5, 6, 0, 0], [0, 0, 0, 0]], np.int32)
+    values = np.random.default_rng(0).normal(size=(2, 4, 6)).astype(np.float32)
+    before = np.asarray(network([read, values]))
+    values[0, 2:] += 3
+    after = np.asarray(network([read, values]))
+    np.testing.assert_allclose(after[0], before[0], atol=1e-6)
+    assert np.isfinite(after).all()
+    values[0, 0] += 3
+    assert np.abs(np.asarray(network([read, values]))[0] - before[0]).max() > 0.1
