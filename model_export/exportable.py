@@ -31,6 +31,10 @@ class Exportable:
     license: str
     metrics: Mapping[str, float] = field(default_factory=dict)
     """Results of the evaluation; empty when there was none."""
+    data: str = ""
+    """Name of the data it was trained on; empty for published weights."""
+    data_digest: str = ""
+    seed: int | None = None
 
 
 def exportable(source: str) -> Exportable:
@@ -80,6 +84,9 @@ def _of_run(folder: Path) -> Exportable:
         url=family.paper,
         license=order.license,
         metrics=_metrics(folder),
+        data=order.data,
+        data_digest=order.data_digest,
+        seed=order.seed,
     )
 
 
