@@ -20,7 +20,7 @@ from model_export.commands import COMMANDS
 from model_export.errors import ExportError, Interrupted
 from model_export.export import export as export_model
 from model_export.exportable import exportable
-from model_export.manifest import NAME_PATTERN, NAME_RULE
+from model_export.manifest import NAME_PATTERN, NAME_RULE, Options
 from model_export.training import run as runs
 from model_export.verify import verify as verify_bundle
 
@@ -43,6 +43,7 @@ def export(
     out: Annotated[Path, typer.Option(help="folder of the bundle: manifests and archives, made if missing")],
     name: Annotated[str | None, typer.Option(help="name of the served model; default: the family's name")] = None,
     version: Annotated[int, typer.Option(help="version number, at least 1; a version never changes")] = 1,
+    freeze: Annotated[bool, typer.Option("--freeze", help="make the weights constants of the graph")] = False,
 ) -> None:
     """Build a model, verify it through TensorFlow Serving's C++ loader and write a bundle version."""
     if (Path(source) / runs.RUN).is_file():
@@ -54,7 +55,7 @@ def export(
     if version < 1:
         raise ExportError(f"--version: must be at least 1, got {version}")
     print(f"exporting {chosen.family.name} as {model}, version {version}", flush=True)
-    print(export_model(source, chosen, out, model, version, _progress()))
+    print(export_model(source, chosen, out, model, version, _progress(), Options(frozen=freeze)))
 
 
 @app.command()

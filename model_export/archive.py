@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from model_export.errors import ExportError
@@ -67,34 +67,50 @@ def _write_member(tar: tarfile.TarFile, member: tarfile.TarInfo, expected: FileE
         raise ExportError(f"{member.name}: its SHA-256 is {digest.hexdigest()}, the manifest says {expected.sha256}")
 
 
+def _check_member(member: tarfile.TarInfo, files: Mapping[str, FileEntry], seen: Sequence[str]) -> None:
+    """Refuse an entry that `pack` would not have written for these files, before anything of it is unpacked."""
+    if member.name.startswith("/") or ".." in member.name.split("/"):
+        raise ExportError(
+            f"{member.name}: an absolute path or one with '..'; only paths inside the folder may be packed"
+        )
+    folders = {parent.as_posix() for name in files for parent in Path(name).parents}
+    is_folder = member.isdir() and member.name in folders
+    if not is_folder and (member.type != tarfile.REGTYPE or member.issparse()):
+        raise ExportError(
+            f"{member.name}: a link, device, sparse file or unlisted folder; only plain files may be packed"
+        )
+    if member.name in seen:
+        raise ExportError(f"{member.name}: packed twice")
+    if not is_folder:
+        expected = files.get(member.name)
+        if expected is None:
+            raise ExportError(f"{member.name}: packed, but not in the manifest")
+        if member.size != expected.size:
+            raise ExportError(f"{member.name}: {member.size} bytes, the manifest says {expected.size}")
+    if seen and member.name < seen[-1]:
+        raise ExportError(f"{member.name}: packed after {seen[-1]}; entries must be sorted, export the model again")
+    mode = _FOLDER_MODE if is_folder else _FILE_MODE
+    if (member.mode, member.mtime, member.uid, member.gid, member.uname) != (mode, 0, 0, 0, "") or member.pax_headers:
+        raise ExportError(f"{member.name}: packed with an owner, time or other mode; export the model again")
+
+
 def unpack(archive: Path, files: Mapping[str, FileEntry], folder: Path) -> None:
-    """Unpack an archive into an empty folder, accepting exactly the listed files.
+    """Unpack an archive into an empty folder, accepting exactly the listed files as `pack` writes them.
 
     Raises:
-        ExportError: Naming the entry that is missing, extra, doubled, changed, or not a plain file with a plain path.
+        ExportError: Naming the entry that is missing, extra, doubled, changed, out of order, or not a plain file with
+            a plain path.
     """
-    folders = {parent.as_posix() for name in files for parent in Path(name).parents}
-    seen: set[str] = set()
+    seen: list[str] = []
     try:
         with tarfile.open(archive, "r:") as tar:
             for member in tar:
-                if member.isdir() and member.name in folders:
-                    continue
-                if member.type != tarfile.REGTYPE:
-                    raise ExportError(
-                        f"{member.name}: a link, device or unlisted folder; only plain files may be packed"
-                    )
-                if member.name in seen:
-                    raise ExportError(f"{member.name}: packed twice")
-                expected = files.get(member.name)
-                if expected is None:
-                    raise ExportError(f"{member.name}: packed, but not in the manifest")
-                if member.size != expected.size:
-                    raise ExportError(f"{member.name}: {member.size} bytes, the manifest says {expected.size}")
-                seen.add(member.name)
-                _write_member(tar, member, expected, folder / member.name)
+                _check_member(member, files, seen)
+                seen.append(member.name)
+                if member.isfile():
+                    _write_member(tar, member, files[member.name], folder / member.name)
     except (tarfile.TarError, EOFError, OSError) as error:
         raise ExportError(f"{archive.name}: not a readable tar: {error}") from None
-    missing = sorted(set(files) - seen)
+    missing = sorted(set(files) - set(seen))
     if missing:
         raise ExportError(f"{missing[0]}: in the manifest, but not packed")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.metadata
 import os
 import platform
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,16 +14,30 @@ from typing import Any
 from model_export import archive, children, verify
 from model_export.errors import ExportError
 from model_export.exportable import Exportable
-from model_export.manifest import FORMAT, Batching, FileEntry, Framework, Labels, Manifest, Measured, Source
+from model_export.manifest import (
+    FORMAT,
+    Batching,
+    FileEntry,
+    Framework,
+    Labels,
+    Manifest,
+    Measured,
+    Options,
+    Provenance,
+    Source,
+)
 from model_export.publish import check_version, claimed, publish
-from model_export.saved_model import REFERENCE_FILE, VERSION_FOLDER
+from model_export.saved_model import VERSION_FOLDER
 
 SERVER_VERSION = "2.20.0"
 """The TensorFlow Serving release the bundles are made for; TensorFlow must not be newer."""
 LABELS_PATH = "assets/labels.txt"
 _BUILD_TIMEOUT_S = 600.0
-_SIZE_FACTOR = 1.05
-_GRAPH_ALLOWANCE = 4 << 20
+_GIT_TIMEOUT_S = 10.0
+_MADE_WITH = (
+    *("h5py", "keras", "ml-dtypes", "numpy", "pillow", "protobuf", "pydantic"),
+    *("tensorflow", "tensorflow-cpu", "tensorflow-serving-api"),
+)
 
 
 def _machine() -> str:
@@ -41,19 +58,45 @@ def _check_framework(tensorflow: str) -> None:
         )
 
 
-def _check_size(files: dict[str, FileEntry], parameters: int) -> None:
-    """Refuse a SavedModel that stores its weights more than once."""
-    stored = sum(entry.size for name, entry in files.items() if name.startswith(("saved_model.pb", "variables/")))
-    limit = int(parameters * 4 * _SIZE_FACTOR) + _GRAPH_ALLOWANCE
-    if stored > limit:
-        raise ExportError(
-            f"the SavedModel has {stored} bytes for {parameters} float32 parameters, more than {limit}: "
-            "its weights are stored twice; do not track the model in the ExportArchive"
-        )
+def _git(*command: str) -> str:
+    """Return what git says of the package's working tree, or nothing outside one."""
+    try:
+        return subprocess.run(
+            ["git", *command], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=_GIT_TIMEOUT_S
+        ).stdout.strip()
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+
+
+def _provenance(model: Exportable) -> Provenance:
+    revision = _git("rev-parse", "HEAD")
+    return Provenance(
+        revision=revision,
+        dirty=bool(revision and _git("status", "--porcelain")),
+        data=model.data,
+        data_digest=model.data_digest,
+        seed=model.seed,
+    )
+
+
+def _dependencies() -> dict[str, str]:
+    """Return the versions of the packages that a bundle is made with."""
+    found = {}
+    for name in _MADE_WITH:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
 
 
 def _manifest(
-    model: Exportable, name: str, version: int, packed: Path, files: dict[str, FileEntry], facts: Any, found: Any
+    model: Exportable,
+    name: str,
+    version: int,
+    packed: Path,
+    files: dict[str, FileEntry],
+    facts: Any,
+    found: Any,
+    options: Options,
 ) -> Manifest:
     digest, sizes = archive.sha256_of(packed), model.family.batch_sizes
     return Manifest.model_validate(
@@ -80,11 +123,23 @@ def _manifest(
                 latency_ms=found["latency_ms"],
                 machine=_machine(),
             ),
+            "task": model.family.task.value,
+            "provenance": _provenance(model),
+            "dependencies": _dependencies(),
+            "options": options,
         }
     )
 
 
-def export(source: str, model: Exportable, out: Path, name: str, version: int, say: Callable[[str], None]) -> str:
+def export(
+    source: str,
+    model: Exportable,
+    out: Path,
+    name: str,
+    version: int,
+    say: Callable[[str], None],
+    options: Options | None = None,
+) -> str:
     """Export a model as a bundle version and return what was done, in words.
 
     Args:
@@ -94,20 +149,24 @@ def export(source: str, model: Exportable, out: Path, name: str, version: int, s
         name: Name of the served model.
         version: Version number, at least 1.
         say: Gets lines of progress.
+        options: How the graph is written; by default with variables, in float32.
 
     Raises:
         ExportError: If the model fails a check, or the version exists with another digest. Nothing is left in `out`.
     """
+    options = options or Options()
     with claimed(out) as scratch:
         check_version(out, name, version)
-        facts = children.run("model_export.saved_model", [source, name], scratch, _BUILD_TIMEOUT_S, say)
+        arguments = [source, name, *(["--freeze"] if options.frozen else [])]
+        facts = children.run("model_export.saved_model", arguments, scratch, _BUILD_TIMEOUT_S, say)
         _check_framework(facts["tensorflow"])
         folder = scratch / VERSION_FOLDER
         files = archive.list_files(folder)
-        _check_size(files, facts["parameters"])
+        verify.check_file_set(files)
+        verify.check_size(files, facts["parameters"])
         say("packing")
         packed = scratch / "archive.tar"
         archive.pack(folder, packed)
         with verify.unpacked(packed, files) as unpacked:
-            found = verify.probe(unpacked, scratch / REFERENCE_FILE, say)
-        return publish(out, packed, _manifest(model, name, version, packed, files, facts, found))
+            found = verify.probe(unpacked, options.precision, say)
+        return publish(out, packed, _manifest(model, name, version, packed, files, facts, found, options))

@@ -35,6 +35,10 @@ class Exportable:
     """What a detector's outputs mean; None for other tasks."""
     metrics: Mapping[str, float] = field(default_factory=dict)
     """Results of the evaluation; empty when there was none."""
+    data: str = ""
+    """Name of the data it was trained on; empty for published weights."""
+    data_digest: str = ""
+    seed: int | None = None
 
     @property
     def detector(self) -> Detector:
@@ -109,6 +113,9 @@ def _of_run(folder: Path) -> Exportable:
         vocabulary=order.vocabulary,
         outputs=preset.detecting(len(order.classes)) if family.task is Task.DETECT else None,
         metrics=_metrics(folder),
+        data=order.data,
+        data_digest=order.data_digest,
+        seed=order.seed,
     )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model_export.errors import ExportError
-from model_export.protos import config_pb2, package_dir, saved_model_pb2, types_pb2
+from model_export.protos import config_pb2, op_def_pb2, package_dir, saved_model_pb2, types_pb2
 
 TAG = "serve"
 _STRING_SIZE = 24  # sizeof(TF_TString), tensorflow/core/platform/ctstring_internal.h
@@ -36,12 +36,20 @@ class _Output(c.Structure):
     _fields_ = (("operation", _pointer), ("index", c.c_int))
 
 
+class _Buffer(c.Structure):
+    """TF_Buffer: bytes that TensorFlow owns."""
+
+    _fields_ = (("data", _pointer), ("length", _size), ("deallocator", _pointer))
+
+
 _TENSORS = [c.POINTER(_Output), c.POINTER(_pointer), c.c_int]
 _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "TF_NewStatus": (_pointer, []),
     "TF_DeleteStatus": (None, [_pointer]),
     "TF_GetCode": (c.c_int, [_pointer]),
     "TF_Message": (_text, [_pointer]),
+    "TF_GetAllOpList": (c.POINTER(_Buffer), []),
+    "TF_DeleteBuffer": (None, [c.POINTER(_Buffer)]),
     "TF_NewGraph": (_pointer, []),
     "TF_NewSessionOptions": (_pointer, []),
     "TF_SetConfig": (None, [_pointer, _text, _size, _pointer]),
@@ -73,6 +81,17 @@ def _library() -> Any:
         function = getattr(library, name)
         function.restype, function.argtypes = result, arguments
     return library
+
+
+def known_operations() -> frozenset[str]:
+    """Return the names of the operations that the C++ library has."""
+    library = _library()
+    buffer = library.TF_GetAllOpList()
+    try:
+        listed = op_def_pb2.OpList.FromString(c.string_at(buffer.contents.data, buffer.contents.length))
+    finally:
+        library.TF_DeleteBuffer(buffer)
+    return frozenset(operation.name for operation in listed.op)
 
 
 class LoadedModel:

@@ -88,6 +88,27 @@ class Framework(_Block):
     server: str
 
 
+class Provenance(_Block):
+    """What code and data the bundle was made from."""
+
+    revision: str = ""
+    """Git commit of the working tree; empty outside one."""
+    dirty: bool = False
+    """Whether the tree had changes that were not committed."""
+    data: str = ""
+    """Name of the training data; empty for published weights."""
+    data_digest: str = ""
+    seed: int | None = None
+
+
+class Options(_Block):
+    """How the graph was exported."""
+
+    frozen: bool = False
+    """Whether the weights are constants of the graph."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+
+
 class Measured(_Block):
     """Measured by the verification at export, on the CPU."""
 
@@ -122,6 +143,12 @@ class Manifest(_Block):
     """Results of the evaluation, on data that was not trained on; empty when there was none."""
     parameters: int = Field(ge=1)
     measured: Measured
+    task: Literal["classify", "detect", "segment", "label"] | None = None
+    provenance: Provenance | None = None
+    dependencies: dict[str, str] = {}
+    """Versions of the packages that made the bundle, by name."""
+    options: Options | None = None
+    """Absent in bundles made before golden answers were packed."""
 
     @property
     def digest_hex(self) -> str:
@@ -170,6 +197,11 @@ def read_manifest(file: Path) -> Manifest:
         )
     if manifest.labels.file not in manifest.files:
         raise ExportError(f"{file}: labels.file: {manifest.labels.file} is not among the files")
+    if manifest.unpacked_size > manifest.size:
+        raise ExportError(
+            f"{file}: unpacked_size: {manifest.unpacked_size} bytes cannot come from an uncompressed archive of "
+            f"{manifest.size}; export the model again"
+        )
     total = sum(entry.size for entry in manifest.files.values())
     if manifest.unpacked_size != total:
         raise ExportError(f"{file}: unpacked_size: is {manifest.unpacked_size}, but the files sum up to {total} bytes")

@@ -1,6 +1,6 @@
 """Loads one version folder as TensorFlow Serving does, checks and measures it.
 
-Run as `python -m model_export.probe FOLDER [REFERENCE]` in a process of its own.
+Run as `python -m model_export.probe FOLDER PRECISION` in a process of its own.
 """
 
 from __future__ import annotations
@@ -8,39 +8,15 @@ from __future__ import annotations
 import statistics
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from model_export import signatures, warmup
+from model_export import golden, graph_rules, signatures, warmup
 from model_export.children import child
 from model_export.errors import ExportError
-from model_export.loader import LoadedModel, read_meta_graph
+from model_export.loader import LoadedModel, known_operations, read_meta_graph
 
-FORBIDDEN_OPS = frozenset({"ReadFile", "WriteFile", "PyFunc", "PyFuncStateless", "EagerPyFunc"})
-SCORE_TOLERANCE = 1e-5
-"""Largest difference, absolute or relative to numbers above 1, between Keras and the loaded SavedModel: float32
-rounding of fused kernels."""
-DIFFERING_SHARE = 0.001
-"""Largest part of whole numbers and texts that may differ: where two scores are equal, rounding decides."""
 _LATENCY_RUNS = 15
-
-
-def _operations(meta_graph: Any) -> Iterator[str]:
-    yield from (node.op for node in meta_graph.graph_def.node)
-    for function in meta_graph.graph_def.library.function:
-        yield from (node.op for node in function.node_def)
-
-
-def _check_operations(meta_graph: Any) -> None:
-    found = sorted(FORBIDDEN_OPS & set(_operations(meta_graph)))
-    if found:
-        raise ExportError(
-            f"saved_model.pb: the graph holds {', '.join(found)}, which reaches files or Python outside the model; "
-            "use TensorFlow operations and tracked assets instead"
-        )
 
 
 def _replay(model: LoadedModel, requests: list[warmup.Request]) -> None:
@@ -58,30 +34,21 @@ def _replay(model: LoadedModel, requests: list[warmup.Request]) -> None:
                 )
 
 
-def _compare(model: LoadedModel, reference: Path) -> float:
+def _compare(model: LoadedModel, answers: golden.Answers, tolerance: float) -> float:
     """Return the largest difference of a number from Keras's; texts and whole numbers must be the same."""
-    with np.load(reference, allow_pickle=True) as found:  # written by this export, a moment ago
-        stored = {name: found[name] for name in found.files}
-    largest = 0.0
-    for signature in sorted({name.partition("/")[0] for name in stored}):
-        given = {name.split("/")[2]: stored[name] for name in stored if name.startswith(f"{signature}/in/")}
-        answers = model.run(signature, given)
-        prefix = f"{signature}/out/"
-        for name, expected in ((key.removeprefix(prefix), stored[key]) for key in stored if key.startswith(prefix)):
-            value = answers[name]
-            if value.dtype != np.float32:
-                different = float(np.mean(value != expected))
-                if different > DIFFERING_SHARE:
-                    raise ExportError(f"signature {signature}: {different:.1%} of {name} differ from Keras's")
-                continue
-            difference = float((np.abs(value - expected) / np.maximum(1.0, np.abs(expected))).max(initial=0.0))
-            if not difference <= SCORE_TOLERANCE:
-                raise ExportError(
-                    f"signature {signature}: {name} differ from Keras by {difference:.2g}, more than "
-                    f"{SCORE_TOLERANCE:.0e}"
-                )
-            largest = max(largest, difference)
-    return largest
+    return max(
+        golden.compare(signature, outputs, model.run(signature, inputs), tolerance)
+        for signature, (inputs, outputs) in answers.items()
+    )
+
+
+def _check_assets(folder: Path, meta_graph: Any) -> None:
+    """Refuse assets that the graph does not use."""
+    tracked = {asset.filename for asset in meta_graph.asset_file_def}
+    for path in sorted((folder / "assets").rglob("*")):
+        name = path.relative_to(folder / "assets").as_posix()
+        if name not in tracked:
+            raise ExportError(f"assets/{name}: not an asset of the graph; track it or leave it out")
 
 
 def _peak_memory_mib() -> float:
@@ -92,15 +59,25 @@ def _peak_memory_mib() -> float:
     raise ExportError("/proc/self/status has no VmHWM; this needs Linux")
 
 
-def probe(folder: Path, reference: Path | None) -> dict[str, Any]:
+def probe(folder: Path, precision: str) -> dict[str, Any]:
     """Check a version folder and return its signatures and measurements.
+
+    Args:
+        folder: Version folder; golden answers in it are compared with what the model answers.
+        precision: What it computes in, `float32` or `bfloat16`; decides the tolerance.
 
     Raises:
         ExportError: Naming the file or signature that is wrong.
     """
     meta_graph = read_meta_graph(folder)
-    _check_operations(meta_graph)
+    graph_rules.check_operations(meta_graph, known_operations())
+    graph_rules.check_paths(meta_graph)
+    graph_rules.check_tables(meta_graph)
+    _check_assets(folder, meta_graph)
     described = signatures.describe(meta_graph.signature_def)
+    answers = golden.read(folder) if (folder / golden.FILE).exists() else {}
+    if answers and (difference := answers.keys() ^ described.keys()):
+        raise ExportError(f"{golden.FILE}: the signatures {', '.join(sorted(difference))} are not in file and graph")
     requests = warmup.read(folder)
     warmed: dict[str, list[int]] = {name: [] for name in described}
     for request in requests:
@@ -123,7 +100,7 @@ def probe(folder: Path, reference: Path | None) -> dict[str, Any]:
         latencies.append((time.perf_counter() - started) * 1000)
     return {
         "signatures": described,
-        "difference": _compare(model, reference) if reference else None,
+        "difference": _compare(model, answers, golden.TOLERANCES[precision]) if answers else None,
         "warmed": warmed,
         "warmup_requests": len(requests),
         "peak_memory_mib": peak,
@@ -134,4 +111,4 @@ def probe(folder: Path, reference: Path | None) -> dict[str, Any]:
 
 if __name__ == "__main__":
     with child() as report:
-        report(probe(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else None))
+        report(probe(Path(sys.argv[1]), sys.argv[2]))

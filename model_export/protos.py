@@ -43,7 +43,7 @@ def _entered(package: str) -> Iterator[None]:
 
 with _entered("tensorflow"):
     from tensorflow.core.example import example_pb2
-    from tensorflow.core.framework import tensor_pb2, types_pb2
+    from tensorflow.core.framework import op_def_pb2, tensor_pb2, types_pb2
     from tensorflow.core.protobuf import config_pb2, meta_graph_pb2, saved_model_pb2
     from tensorflow_serving.apis import classification_pb2, predict_pb2, prediction_log_pb2
 
@@ -52,6 +52,7 @@ __all__ = [
     "config_pb2",
     "example_pb2",
     "meta_graph_pb2",
+    "op_def_pb2",
     "package_dir",
     "predict_pb2",
     "prediction_log_pb2",

@@ -1,4 +1,4 @@
-"""Builds one SavedModel version folder; run as `python -m model_export.saved_model SOURCE NAME` in the folder's parent.
+"""Builds one SavedModel version folder; run as `python -m model_export.saved_model SOURCE NAME [--freeze]` in its parent.
 
 It runs in a process of its own, in an empty working folder, because the lookup table writes the label file's path as it
 was given into the graph, and because a fresh process numbers the graph's functions alike every time.
@@ -13,15 +13,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from model_export import batching, signatures, warmup
+from model_export import batching, golden, signatures, warmup
 from model_export.children import child
+from model_export.errors import ExportError
 from model_export.exportable import Exportable, exportable
 from model_export.protos import saved_model_pb2
 from model_export.registry import TextInput
 from model_export.served import Endpoint, served
 
 VERSION_FOLDER = "version"
-REFERENCE_FILE = "reference.npz"
+_MAX_FROZEN_BYTES = 1_800_000_000
 LABELS_FILE = "labels.txt"
 
 
@@ -39,17 +40,43 @@ def _label_table(labels: list[str]) -> Any:
     return tf.lookup.StaticHashTable(initializer, "unknown")
 
 
-def _write_reference(endpoints: dict[str, Endpoint], probes: dict[str, npt.NDArray[Any]]) -> None:
-    """Write inputs and what Keras answers, for the comparison with the loaded SavedModel."""
+def _golden(endpoints: dict[str, Endpoint], probes: dict[str, npt.NDArray[Any]]) -> golden.Answers:
+    """Return inputs and what Keras answers."""
     import tensorflow as tf
 
-    stored: dict[str, Any] = {}
+    answers: golden.Answers = {}
     for name, inputs in probes.items():
         endpoint = endpoints[name]
-        stored[f"{name}/in/{endpoint.inputs[0].name}"] = inputs
-        for output, value in endpoint.function(tf.constant(inputs, endpoint.inputs[0].dtype)).items():
-            stored[f"{name}/out/{output}"] = np.asarray(value)
-    np.savez(REFERENCE_FILE, **stored)
+        outputs = endpoint.function(tf.constant(inputs, endpoint.inputs[0].dtype))
+        answers[name] = (
+            {endpoint.inputs[0].name: inputs},
+            {output: np.asarray(value) for output, value in outputs.items()},
+        )
+    return answers
+
+
+def _frozen(network: Any) -> Any:
+    """Return a function like the network with its weights as constants, once for all signatures.
+
+    Raises:
+        ExportError: If the graph would be larger than a protocol buffer may be.
+    """
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    size = network.count_params() * 4
+    if size > _MAX_FROZEN_BYTES:
+        raise ExportError(f"--freeze: {size} bytes of weights, a frozen graph takes {_MAX_FROZEN_BYTES}; leave it out")
+    spec = tf.nest.map_structure(lambda one: tf.TensorSpec(one.shape, one.dtype), network.input)
+    core = tf.function(lambda given: network(given, training=False), input_signature=[spec], autograph=False)
+    traced = core.get_concrete_function()
+    constant = convert_variables_to_constants_v2(traced)
+
+    def run(given: Any, training: bool = False) -> Any:
+        found = constant(*tf.nest.flatten(given))
+        return tf.nest.pack_sequence_as(traced.structured_outputs, tf.nest.flatten(found))
+
+    return run
 
 
 def _normalise(folder: Path) -> None:
@@ -72,7 +99,7 @@ def _normalise(folder: Path) -> None:
     file.write_bytes(model.SerializeToString(deterministic=True))
 
 
-def _save(network: Any, table: Any, endpoints: dict[str, Endpoint], folder: Path) -> None:
+def _save(variables: list[Any], table: Any, endpoints: dict[str, Endpoint], folder: Path) -> None:
     """Write the SavedModel: the signatures, their lookup tables and the plain variables behind the Keras model.
 
     The Keras model itself must stay out: stored beside its variables it doubles the size (keras #23553), and stored
@@ -82,7 +109,7 @@ def _save(network: Any, table: Any, endpoints: dict[str, Endpoint], folder: Path
     import tensorflow as tf
 
     module = tf.Module()
-    module.variables_in_order = [variable.value for variable in network.variables]
+    module.variables_in_order = [variable.value for variable in variables]
     module.tables = [table, *(each for endpoint in endpoints.values() for each in endpoint.tables)]
     functions = {}
     for name, endpoint in endpoints.items():
@@ -90,11 +117,18 @@ def _save(network: Any, table: Any, endpoints: dict[str, Endpoint], folder: Path
         function = tf.function(endpoint.function, input_signature=endpoint.inputs, autograph=False)
         functions[name] = function.get_concrete_function()
     print("writing the SavedModel", flush=True)
-    tf.saved_model.save(module, str(folder), signatures=functions)
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    tf.saved_model.save(module, str(folder), signatures=functions, options=options)
 
 
-def build(model: Exportable, name: str) -> dict[str, Any]:
-    """Write `version/` and `reference.npz` into the working folder and return facts for the manifest."""
+def build(model: Exportable, name: str, *, freeze: bool = False) -> dict[str, Any]:
+    """Write `version/` into the working folder and return facts for the manifest.
+
+    Args:
+        model: What is exported.
+        name: Name of the served model, for the warm-up requests.
+        freeze: Whether the weights become constants of the graph.
+    """
     print("loading TensorFlow", flush=True)
     import keras
     import tensorflow as tf
@@ -105,14 +139,17 @@ def build(model: Exportable, name: str) -> dict[str, Any]:
     folder = Path(VERSION_FOLDER)
     task = served(model.family.task)
     endpoints = task.endpoints(network, table, model)
-    _save(network, table, endpoints, folder)
+    if freeze:
+        _save([], table, task.endpoints(_frozen(network), table, model), folder)
+    else:
+        _save(network.variables, table, endpoints, folder)
     _normalise(folder)
     saved = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
     described = signatures.describe(saved.meta_graphs[0].signature_def)
     feature = signatures.TEXT_FEATURE if isinstance(model.input, TextInput) else signatures.EXAMPLE_FEATURE
     warmup.write(folder, name, described, model.family.batch_sizes, task.warmup_input(model), feature)
     (folder / batching.FILE).write_text(batching.parameters(model.family.batch_sizes), encoding="utf-8")
-    _write_reference(endpoints, task.probes(model))
+    golden.write(folder, _golden(endpoints, task.probes(model)))
     return {
         "parameters": int(network.count_params()),
         "labels": len(model.labels),
@@ -123,4 +160,4 @@ def build(model: Exportable, name: str) -> dict[str, Any]:
 
 if __name__ == "__main__":
     with child() as report:
-        report(build(exportable(sys.argv[1]), sys.argv[2]))
+        report(build(exportable(sys.argv[1]), sys.argv[2], freeze="--freeze" in sys.argv[3:]))

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from model_export import archive, batching, children, warmup
+from model_export import archive, batching, children, golden, warmup
 from model_export.errors import ExportError
 from model_export.manifest import FileEntry, Manifest, read_manifest
 
 _PROBE_TIMEOUT_S = 300.0
+_SIZE_FACTOR = 1.05
+_GRAPH_ALLOWANCE = 4 << 20
+_FILES = frozenset(
+    {
+        "saved_model.pb",
+        "variables/variables.index",
+        "variables/variables.data-00000-of-00001",
+        batching.FILE,
+        golden.FILE,
+        warmup.FILE,
+    }
+)
 
 
 def check_archive(file: Path, digest_hex: str, size: int) -> None:
@@ -45,15 +57,33 @@ def unpacked(file: Path, files: Mapping[str, FileEntry]) -> Iterator[Path]:
         yield folder
 
 
-def probe(folder: Path, reference: Path | None, say: Callable[[str], None]) -> dict[str, Any]:
+def probe(folder: Path, precision: str, say: Callable[[str], None]) -> dict[str, Any]:
     """Load a version folder through the C++ loader in a child process and return what `model_export.probe` found.
 
     Raises:
         ExportError: If the model is not what it must be, or crashes the loader.
     """
-    arguments = [str(folder), *([str(reference.resolve())] if reference else [])]
+    arguments = [str(folder), precision]
     found: dict[str, Any] = children.run("model_export.probe", arguments, folder.parent, _PROBE_TIMEOUT_S, say)
     return found
+
+
+def check_size(files: Mapping[str, FileEntry], parameters: int) -> None:
+    """Refuse a SavedModel that stores its weights more than once."""
+    stored = sum(entry.size for name, entry in files.items() if name.startswith(("saved_model.pb", "variables/")))
+    limit = int(parameters * 4 * _SIZE_FACTOR) + _GRAPH_ALLOWANCE
+    if stored > limit:
+        raise ExportError(
+            f"the SavedModel has {stored} bytes for {parameters} float32 parameters, more than {limit}: "
+            "its weights are stored twice; do not track the model in the ExportArchive"
+        )
+
+
+def check_file_set(files: Iterable[str]) -> None:
+    """Refuse files that no export writes, such as `fingerprint.pb`, which is another one every time."""
+    for name in sorted(files):
+        if name not in _FILES and not name.startswith("assets/"):
+            raise ExportError(f"{name}: not a file of a bundle; remove it and export again")
 
 
 def _check_stated(folder: Path, manifest: Manifest) -> None:
@@ -101,8 +131,13 @@ def verify(manifest_file: Path, say: Callable[[str], None]) -> tuple[Manifest, d
     file = manifest_file.parent / manifest.archive
     say(f"checking {file.name}")
     check_archive(file, manifest.digest_hex, manifest.size)
+    check_file_set(manifest.files)
+    check_size(manifest.files, manifest.parameters)
+    if manifest.options and golden.FILE not in manifest.files:
+        raise ExportError(f"{golden.FILE}: missing; without it the model's answers cannot be checked; export it again")
+    precision = manifest.options.precision if manifest.options else "float32"
     with unpacked(file, manifest.files) as folder:
         _check_stated(folder, manifest)
-        found = probe(folder, None, say)
+        found = probe(folder, precision, say)
     _check_found(manifest, found)
     return manifest, found

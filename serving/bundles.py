@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -87,6 +87,23 @@ class MeasuredSpec(_Part):
     machine: str
 
 
+class ProvenanceSpec(_Part):
+    """Code revision and data that the bundle was made from; empty where unknown."""
+
+    revision: str = ""
+    dirty: bool = False
+    data: str = ""
+    data_digest: str = ""
+    seed: int | None = None
+
+
+class OptionsSpec(_Part):
+    """How the graph was exported."""
+
+    frozen: bool = False
+    precision: Literal["float32", "bfloat16"] = "float32"
+
+
 class BundleManifest(_Part):
     """One version of a model."""
 
@@ -107,6 +124,10 @@ class BundleManifest(_Part):
     metrics: dict[str, float] = {}
     parameters: int = Field(ge=0)
     measured: MeasuredSpec
+    task: Literal["classify", "detect", "segment", "label"] | None = None
+    provenance: ProvenanceSpec | None = None
+    dependencies: dict[str, str] = {}
+    options: OptionsSpec | None = None
 
     @property
     def digest_hex(self) -> str:
