@@ -47,8 +47,8 @@ def full(classes: int) -> Any:
 
 
 def small(classes: int) -> Any:
-    """Return a quarter of the width and two levels less for 64 x 64 pixels, with batch normalisation."""
-    return _network(classes, _SMALL_SIZE, (16, 32, 64), normalised=True, name="unet_small")
+    """Return a quarter of the width and one level less for 64 x 64 pixels, with batch normalisation."""
+    return _network(classes, _SMALL_SIZE, (16, 32, 64, 96), normalised=True, name="unet_small")
 
 
 FAMILY = Family(
@@ -71,7 +71,7 @@ FAMILY = Family(
             input=ImageInput(size=_SMALL_SIZE),
             network=small,
             recipe=Recipe(
-                epochs=10, batch_size=10, learning_rate=5e-3,
+                epochs=14, batch_size=10, learning_rate=5e-3,
                 augmentation=Augmentation(shift=0.06, flip=True, brightness=0.05),
             ),
         ),
