@@ -42,7 +42,7 @@ def _network(classes: int, size: int, widths: tuple[int, ...], *, normalised: bo
 
 
 def full(classes: int) -> Any:
-    """Return the paper's network for colour images: 512 x 512 pixels, 31,032,902 parameters for 2 classes."""
+    """Return the paper's network for colour images: 512 x 512 pixels, 31,031,810 parameters for 2 classes."""
     return _network(classes, _FULL_SIZE, (64, 128, 256, 512, 1024), normalised=False, name="unet")
 
 
@@ -64,7 +64,7 @@ FAMILY = Family(
                 epochs=60, batch_size=1, learning_rate=1e-4, optimizer="adam",
                 augmentation=Augmentation(shift=0.1, flip=True, brightness=0.1),
             ),
-            parameters=31_032_902,
+            parameters=31_031_810,
             classes=2,
         ),
         SMALL: Preset(
