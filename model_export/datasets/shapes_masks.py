@@ -17,7 +17,12 @@ COUNT = 400
 SIDE = 64
 _DRAWN_WITH = 1505
 """Seed of the pictures, which are the same for every split."""
-_MOST_SHAPES = 4
+_MOST_SHAPES = 3
+_TRIES = 20
+_HIDDEN = 0.1
+"""Most of a shape's pixels that may lie on other shapes."""
+_TILT = 0.4
+"""Largest angle by which a shape is turned, in radians."""
 _CONTRAST = 90.0
 """Smallest distance of a shape's colour from the background's mean, in RGB."""
 
@@ -62,9 +67,12 @@ def _picture(random: np.random.Generator) -> tuple[npt.NDArray[np.uint8], npt.ND
     mask = np.zeros((SIDE, SIDE), np.uint8)
     for _ in range(random.integers(1, _MOST_SHAPES + 1)):
         kind = int(random.integers(1, len(CLASSES)))
-        inside = _SHAPES[kind](random)
-        pixels[inside] = _colour(random, ground) + random.normal(0, 8, (int(inside.sum()), 3))
-        mask[inside] = kind
+        for _ in range(_TRIES):
+            inside = _SHAPES[kind](random)
+            if (mask[inside] > 0).mean() <= _HIDDEN:
+                pixels[inside] = _colour(random, ground) + random.normal(0, 8, (int(inside.sum()), 3))
+                mask[inside] = kind
+                break
     pixels += random.normal(0, 6, pixels.shape)
     return pixels.round().clip(0, 255).astype(np.uint8), mask
 
@@ -85,25 +93,25 @@ def _colour(random: np.random.Generator, ground: npt.NDArray[Any]) -> npt.NDArra
 
 def _turned(random: np.random.Generator) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Return coordinates of every pixel around a random centre, turned by a random angle."""
-    y, x = np.mgrid[:SIDE, :SIDE] - random.uniform(10, SIDE - 10, 2)[:, None, None]
-    angle = random.uniform(0, 2 * np.pi)
+    y, x = np.mgrid[:SIDE, :SIDE] - random.uniform(12, SIDE - 12, 2)[:, None, None]
+    angle = random.uniform(-_TILT, _TILT)
     return y * np.cos(angle) - x * np.sin(angle), y * np.sin(angle) + x * np.cos(angle)
 
 
 def _circle(random: np.random.Generator) -> npt.NDArray[np.bool_]:
     y, x = _turned(random)
-    return np.asarray(y**2 + x**2 <= random.uniform(7, 14) ** 2)
+    return np.asarray(y**2 + x**2 <= random.uniform(8, 14) ** 2)
 
 
 def _rectangle(random: np.random.Generator) -> npt.NDArray[np.bool_]:
     y, x = _turned(random)
-    half_height, half_width = random.uniform(6, 13, 2)
+    half_height, half_width = random.uniform(7, 13, 2)
     return np.asarray((np.abs(y) <= half_height) & (np.abs(x) <= half_width))
 
 
 def _triangle(random: np.random.Generator) -> npt.NDArray[np.bool_]:
     y, x = _turned(random)
-    inner = random.uniform(5, 8)
+    inner = random.uniform(6, 9)
     sides = [y * np.cos(angle) + x * np.sin(angle) <= inner for angle in np.arange(3) * 2 * np.pi / 3]
     return np.asarray(np.logical_and.reduce(sides))
 

@@ -13,8 +13,8 @@ from model_export.evaluation.report import Section, figure
 
 _SHOWN_CLASSES = 30
 _WORST = 6
-_OPACITY = 0.55
-_IGNORED_COLOUR = (0.5, 0.5, 0.5)
+_OPACITY = 0.65
+_IGNORED_COLOUR = (1.0, 1.0, 1.0)
 
 
 def confusion(answers: npt.NDArray[Any], masks: npt.NDArray[Any], classes: int) -> npt.NDArray[np.int64]:
@@ -118,7 +118,7 @@ def _worst(
     patches = [Patch(color=colours[each], label=classes[each]) for each in seen if 0 < each < len(classes)]
     if IGNORED in seen:
         patches.append(Patch(color=_IGNORED_COLOUR, label="ignored"))
-    made.legend(handles=patches, loc="lower center", ncols=6, fontsize=8, bbox_to_anchor=(0.5, 0.05))
+    made.legend(handles=patches, loc="lower center", ncols=6, fontsize=8, bbox_to_anchor=(0.5, 0.07))
     text = f"The {len(rows)} worst of {len(pictures)}; class 0, {classes[0]}, is left uncoloured."
     return Section("Worst pictures", text, (), "worst", made)
 
@@ -140,14 +140,17 @@ def _colours(classes: int) -> npt.NDArray[np.float64]:
 def overlay(
     picture: npt.NDArray[np.uint8], mask: npt.NDArray[np.uint8], colours: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.uint8]:
-    """Return a picture with a mask in colours laid over it; class 0 stays as it is.
+    """Return a picture in grey with a mask in colours laid over it; class 0 gets none.
+
+    Grey, because a red that is laid over green would look like another class.
 
     Args:
         picture: uint8 [height, width, 3], RGB.
-        mask: uint8 [height, width], class ids; 255 is grey.
+        mask: uint8 [height, width], class ids; 255 is white.
         colours: float64 [classes, 3] in [0, 1].
     """
     every = np.full((IGNORED + 1, 3), _IGNORED_COLOUR)
     every[: len(colours)] = colours
-    mixed = (1 - _OPACITY) * picture + _OPACITY * 255 * every[mask]
-    return np.where((mask == 0)[..., None], picture, mixed.round()).astype(np.uint8)
+    grey = np.repeat(picture.mean(axis=-1, keepdims=True), 3, axis=-1)
+    mixed = (1 - _OPACITY) * grey + _OPACITY * 255 * every[mask]
+    return np.where((mask == 0)[..., None], grey, mixed).round().astype(np.uint8)
