@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from model_export.datasets.boxes import coco, voc
 from model_export.datasets.digits import digits
 from model_export.datasets.image_folder import image_folder
 from model_export.datasets.mask_pairs import mask_pairs
@@ -24,6 +25,8 @@ SAMPLES: dict[str, Callable[[int], Dataset]] = {
 """Sample sets by name; each takes the seed of its split."""
 LOADERS: dict[str, Callable[[Path, int], Dataset]] = {
     "folder": image_folder,
+    "coco": coco,
+    "voc": voc,
     "masks": mask_pairs,
     "csv": csv_file,
     "jsonl": jsonl_file,

@@ -1,0 +1,103 @@
+"""Detectors from training to the exported bundle."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from export_command import ROOT
+from signature_runner import SignatureRunner
+
+from model_export import archive
+from model_export.manifest import read_manifest
+from model_export.registry import FULL, find
+
+pytestmark = pytest.mark.model
+
+ENOUGH = 0.85
+
+
+def command(*arguments):
+    line = [sys.executable, "-m", "model_export", *map(str, arguments)]
+    result = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def test_the_full_network_has_the_parameters_of_yolov3():
+    preset = find("yolo").preset(FULL)
+    network = preset.network(preset.classes)
+    trained = sum(int(np.prod(each.shape)) for each in network.trainable_variables)
+    assert network.count_params() == preset.parameters == 62_001_757
+    assert trained == 61_949_149
+    # 52 x 52, 26 x 26 and 13 x 13 cells with three anchors each.
+    assert [each.shape[1:] for each in network.outputs] == [(52, 52, 255), (26, 26, 255), (13, 13, 255)]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run's folder, its evaluation as printed."""
+    folder = tmp_path_factory.mktemp("yolo") / "run"
+    command("train", "yolo", "--data", "shapes", "--out", folder)
+    return folder, command("evaluate", folder)
+
+
+@pytest.fixture(scope="module")
+def run_detector(trained, tmp_path_factory):
+    """A function (signature, inputs) -> outputs of the exported and verified bundle."""
+    out = tmp_path_factory.mktemp("bundle") / "shapes"
+    command("export", trained[0], "--out", out, "--name", "shapes")
+    command("verify", out / "1.json")
+    manifest = read_manifest(out / "1.json")
+    folder = tmp_path_factory.mktemp("version")
+    archive.unpack(out / manifest.archive, manifest.files, folder)
+    runner = SignatureRunner(folder)
+    yield runner
+    runner.close()
+
+
+def test_the_small_preset_finds_shapes(trained):
+    folder, printed = trained
+    found = dict(line.split(": ", 1) for line in printed.splitlines())
+    assert float(found["map50"]) >= ENOUGH
+    page = (folder / "report/report.md").read_text()
+    assert "| triangle |" in page
+    for picture in ("pictures", "precision", "training"):
+        assert f"]({picture}.png)" in page
+        assert (folder / f"report/{picture}.png").stat().st_size > 10_000
+
+
+def test_the_served_graph_finds_the_boxes_that_are_there(run_detector):
+    from model_export.datasets import load
+
+    test = load("shapes", 0).test.pick(range(8))
+    found = run_detector("serving_default", image_bytes=test.inputs)
+    assert (found["boxes"].shape, found["boxes"].dtype) == ((8, 100, 4), np.float32)
+    assert found["boxes"].min() >= 0
+    assert found["boxes"].max() <= 1
+    hits = known = 0
+    for row in range(8):
+        there = np.arange(100) < found["count"][row]
+        assert (found["class_ids"][row][~there] == -1).all()
+        assert set(found["labels"][row][~there]) <= {b""}
+        names = [each.decode() for each in found["labels"][row]]
+        for box, label in zip(test.targets["boxes"][row], test.targets["labels"][row], strict=True):
+            if label >= 0:
+                known += 1
+                same = [names[each] == ("circle", "rectangle", "triangle")[label] for each in range(100)]
+                hits += bool((np.abs(found["boxes"][row] - box).max(axis=1) < 0.08)[same].any())
+    assert known > 8
+    assert hits >= 0.85 * known
+
+
+def test_both_signatures_answer_alike(run_detector):
+    from model_export.datasets import load
+    from model_export.datasets.pipeline import ImagePipeline
+    from model_export.registry import ImageInput
+
+    test = load("shapes", 0).test.pick(range(4))
+    pixels = np.concatenate([np.asarray(each) for each in ImagePipeline(test, ImageInput(size=96), 4).evaluation()])
+    found = run_detector("serving_default", image_bytes=test.inputs)
+    again = run_detector("image_uint8", image=pixels.astype(np.uint8))
+    assert found["scores"] == pytest.approx(again["scores"], abs=1e-4)
+    assert (found["labels"][:, 0] == again["labels"][:, 0]).all()
