@@ -66,7 +66,7 @@ def test_packing_and_unpacking_gives_the_same_files(tmp_path):
         (link("device", "", tarfile.BLKTYPE), r"device: a link, device"),
         (link("sparse", "", tarfile.GNUTYPE_SPARSE), r"sparse: a link, device, sparse file"),
         (link("fifo", "", tarfile.FIFOTYPE), r"fifo: a link, device"),
-        (link("folder", "", tarfile.DIRTYPE), r"folder: a link, device or unlisted folder"),
+        (link("folder", "", tarfile.DIRTYPE), r"folder: a link, device, sparse file or unlisted folder"),
     ],
 )
 def test_an_entry_that_may_not_be_there_is_refused_by_name(tmp_path, extra, reason):
