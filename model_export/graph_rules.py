@@ -19,6 +19,7 @@ _FORBIDDEN = re.compile(
     r"|_?Host(Send|Recv)|_?Xla.*|Nccl.*|.*Worker.*|InitializeTableFromTextFile)"
 )
 _PATH = re.compile(rb"(/[\w.@+-]+){2,}/?|(\.\./)+.*|.*/\.\./.*|(file|gs|s3|hdfs|abfss?|az|viewfs|ram)://.*", re.DOTALL)
+_VARIABLE_USERS = frozenset({"AssignVariableOp", "ReadVariableOp", "VarIsInitializedOp"})
 _TABLE_FROM_FILE = "InitializeTableFromTextFileV2"
 
 
@@ -140,8 +141,14 @@ def check_tables(meta_graph: Any) -> None:
 
 
 def _origin(graph: dict[str, Any], name: str) -> str:
-    """Return the node that an input comes from, through identities."""
+    """Return the node that an input comes from, through identities and a variable that is assigned once."""
     name = name.partition(":")[0]
-    while name in graph and graph[name].op == "Identity":
+    while name in graph and graph[name].op in {"Identity", "ReadVariableOp"}:
         name = graph[name].input[0].partition(":")[0]
-    return name
+    if name not in graph or graph[name].op != "VarHandleOp":
+        return name
+    users = [node for node in graph.values() if any(each.partition(":")[0] == name for each in node.input)]
+    assigned = [node.input[1] for node in users if node.op == "AssignVariableOp"]
+    if len(assigned) != 1 or {node.op for node in users} - _VARIABLE_USERS:
+        return name
+    return _origin(graph, assigned[0])

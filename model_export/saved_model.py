@@ -1,4 +1,4 @@
-"""Builds a SavedModel version folder; run as `python -m model_export.saved_model SOURCE NAME [--freeze]` in its parent.
+"""Builds one SavedModel version folder: `python -m model_export.saved_model SOURCE NAME [--freeze]`, in its parent.
 
 It runs in a process of its own, in an empty working folder, because the lookup table writes the label file's path as it
 was given into the graph, and because a fresh process numbers the graph's functions alike every time.

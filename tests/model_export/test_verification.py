@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from export_command import ROOT, export_command
 
-from model_export import archive
+from model_export import archive, golden
 from model_export.errors import ExportError
 from model_export.manifest import read_manifest
 from model_export.verify import probe
@@ -67,7 +67,7 @@ def repack(bundle, version_folder, tmp_path):
 def test_a_fresh_bundle_is_verified_and_says_what_was_measured(bundle):
     result = verify(bundle / "1.json")
     assert result.returncode == 0, result.stderr
-    assert "verified: scenes version 1, 6 files, 15 warm-up requests" in result.stdout
+    assert "verified: scenes version 1, 7 files, 15 warm-up requests" in result.stdout
     measured = read_manifest(bundle / "1.json").measured
     assert 100 < measured.peak_memory_mib < 3000
     assert 0 < measured.load_s < 60
@@ -79,6 +79,7 @@ def test_the_bundle_is_one_manifest_and_one_archive_of_single_weights(bundle):
     manifest = read_manifest(bundle / "1.json")
     assert names(bundle) == sorted(["1.json", manifest.archive])
     assert sorted(manifest.files) == [
+        "assets.extra/golden.bin",
         "assets.extra/tf_serving_warmup_requests",
         "assets/labels.txt",
         "batching_params.pbtxt",
@@ -117,7 +118,7 @@ def test_a_byte_altered_in_a_file_is_refused_naming_the_file(repack):
         (lambda f: (f / "saved_model.pb").write_bytes(b""), "saved_model.pb: no graph with the tag 'serve'"),
         (lambda f: (f / "saved_model.pb").unlink(), "saved_model.pb: missing"),
         (lambda f: (f / "variables" / "variables.index").unlink(), "Could not find variable"),
-        (lambda f: shutil.rmtree(f / "assets.extra"), "tf_serving_warmup_requests: missing"),
+        (lambda f: (f / "assets.extra" / "tf_serving_warmup_requests").unlink(), "tf_serving_warmup_requests: missing"),
         (lambda f: (f / "batching_params.pbtxt").unlink(), "batching_params.pbtxt: missing"),
         (lambda f: (f / "assets" / "labels.txt").write_text("cat\n"), "assets/labels.txt: 1 labels"),
     ],
@@ -162,18 +163,36 @@ def test_a_model_that_the_server_would_not_run_is_refused_with_the_reason(tmp_pa
     command = [sys.executable, str(HERE / "bad_models.py"), kind, str(folder)]
     subprocess.run(command, env=environment, check=True, capture_output=True, timeout=120)
     with pytest.raises(ExportError, match=reason):
-        probe(folder, None, lambda _: None)
+        probe(folder, "float32", lambda _: None)
 
 
-def test_scores_that_differ_from_keras_are_refused(version_folder, tmp_path):
-    import numpy as np
+def test_golden_answers_that_the_model_does_not_give_are_refused(repack):
+    def change(folder):
+        answers = golden.read(folder)
+        scores = answers["image_uint8"][1]["scores"]
+        answers["image_uint8"][1]["scores"] = scores + 0.01
+        golden.write(folder, answers)
 
-    rng = np.random.default_rng(1)
-    images = rng.integers(0, 255, (2, 224, 224, 3), np.uint8)
-    stored = {"image_uint8/in/image": images, "image_uint8/out/scores": np.full((2, 5), 0.2, np.float32)}
-    np.savez(tmp_path / "reference.npz", **stored)
-    with pytest.raises(ExportError, match="scores differ from Keras by"):
-        probe(version_folder, tmp_path / "reference.npz", lambda _: None)
+    assert_refused(verify(repack(change)), "signature image_uint8: scores differ from Keras by 0.01")
+
+
+def test_a_bundle_without_golden_answers_is_refused(repack):
+    assert_refused(verify(repack(lambda folder: (folder / golden.FILE).unlink())), "golden.bin: missing")
+
+
+def test_an_asset_that_the_graph_does_not_use_is_refused(repack):
+    result = verify(repack(lambda folder: (folder / "assets" / "stray.txt").write_text("x")))
+    assert_refused(result, "assets/stray.txt: not an asset of the graph")
+
+
+def test_a_frozen_export_is_one_graph_that_answers_like_keras(tmp_path):
+    command = export_command(tmp_path, "--name", "scenes", "--freeze")
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200)
+    assert result.returncode == 0, result.stderr
+    manifest = read_manifest(tmp_path / "1.json")
+    assert manifest.options.frozen
+    assert manifest.files["variables/variables.data-00000-of-00001"].size < 100_000
+    assert manifest.parameters * 4 <= manifest.files["saved_model.pb"].size
 
 
 def test_another_process_and_folder_give_the_same_digest(bundle, tmp_path):

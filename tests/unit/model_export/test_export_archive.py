@@ -58,13 +58,15 @@ def test_packing_and_unpacking_gives_the_same_files(tmp_path):
     ("extra", "reason"),
     [
         ((tarfile.TarInfo("stray.txt"), b"x"), r"stray\.txt: packed, but not in the manifest"),
-        ((tarfile.TarInfo("../outside"), b"x"), r"\.\./outside: packed, but not in the manifest"),
-        ((tarfile.TarInfo("/absolute"), b"x"), r"absolute: packed, but not in the manifest"),
+        ((tarfile.TarInfo("../outside"), b"x"), r"\.\./outside: an absolute path or one with '\.\.'"),
+        ((tarfile.TarInfo("/absolute"), b"x"), r"/absolute: an absolute path"),
         ((tarfile.TarInfo("saved_model.pb"), b"graph"), r"saved_model\.pb: packed twice"),
         (link("assets/labels.txt", "/etc/hostname", tarfile.SYMTYPE), r"assets/labels\.txt: a link"),
         (link("assets/labels.txt", "saved_model.pb", tarfile.LNKTYPE), r"assets/labels\.txt: a link"),
+        (link("device", "", tarfile.BLKTYPE), r"device: a link, device"),
+        (link("sparse", "", tarfile.GNUTYPE_SPARSE), r"sparse: a link, device, sparse file"),
         (link("fifo", "", tarfile.FIFOTYPE), r"fifo: a link, device"),
-        (link("folder", "", tarfile.DIRTYPE), r"folder: a link, device or unlisted folder"),
+        (link("folder", "", tarfile.DIRTYPE), r"folder: a link, device, sparse file or unlisted folder"),
     ],
 )
 def test_an_entry_that_may_not_be_there_is_refused_by_name(tmp_path, extra, reason):
@@ -96,6 +98,31 @@ def test_a_missing_file_is_refused_by_name(tmp_path):
     (tmp_path / "out").mkdir()
     with pytest.raises(ExportError, match=r"assets/labels\.txt: in the manifest, but not packed"):
         archive.unpack(tmp_path / "a.tar", files, tmp_path / "out")
+
+
+def test_a_truncated_archive_is_refused(tmp_path):
+    folder = fill(tmp_path / "version")
+    archive.pack(folder, tmp_path / "a.tar")
+    (tmp_path / "a.tar").write_bytes((tmp_path / "a.tar").read_bytes()[:2000])
+    (tmp_path / "out").mkdir()
+    with pytest.raises(ExportError, match=r"not a readable tar|not packed"):
+        archive.unpack(tmp_path / "a.tar", archive.list_files(folder), tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [({"name": "a"}, "entries must be sorted"), ({"mtime": 1}, "an owner, time"), ({"mode": 0o777}, "other mode")],
+)
+def test_an_archive_that_packing_would_not_write_is_refused(tmp_path, change, reason):
+    member = tarfile.TarInfo("z")
+    for field, value in change.items():
+        setattr(member, field, value)
+    folder = fill(tmp_path / "version")
+    file = packed_with(folder, tmp_path / "a.tar", (member, b"x"))
+    (folder / member.name).write_bytes(b"x")
+    (tmp_path / "out").mkdir()
+    with pytest.raises(ExportError, match=reason):
+        archive.unpack(file, archive.list_files(folder), tmp_path / "out")
 
 
 def test_something_that_is_no_tar_is_refused(tmp_path):
