@@ -9,7 +9,8 @@ from PIL import Image
 from model_export.datasets import load
 from model_export.errors import ExportError
 
-VOC = """<annotation><filename>{name}.png</filename><size><width>40</width><height>20</height></size>{objects}</annotation>"""
+SIZE = "<size><width>40</width><height>20</height></size>"
+VOC = "<annotation><filename>{name}.png</filename>" + SIZE + "{objects}</annotation>"
 OBJECT = "<object><name>{}</name><bndbox><xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax><ymax>{}</ymax></bndbox></object>"
 
 
