@@ -23,6 +23,11 @@ def write(kind, folder):
                 return {"y": module.model(x)}
             case "reads files":
                 return {"y": tf.strings.length(tf.io.read_file("/etc/hostname")) + tf.cast(x, tf.int32)}
+            case "absolute path":
+                return {"y": tf.strings.length(tf.constant("/etc/hostname")) + tf.cast(x, tf.int32)}
+            case "writes files":
+                tf.io.write_file("written", "text")
+                return {"y": x * 2}
             case "python":
                 y = tf.py_function(lambda value: value, [x], tf.float32)
                 return {"y": tf.ensure_shape(y, [None, 4])}

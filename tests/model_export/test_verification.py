@@ -151,6 +151,8 @@ def test_a_batch_size_without_warm_up_is_refused(repack):
     [
         ("tracked", "warm-up record 1: .*FAILED_PRECONDITION: .*Could not find variable"),
         ("reads files", "the graph holds ReadFile"),
+        ("writes files", "the graph holds WriteFile"),
+        ("absolute path", "holds the path '/etc/hostname'"),
         ("python", "the graph holds EagerPyFunc"),
         ("no batch", r"output y has shape \[\] for a batch of 1; its first dimension must be the batch"),
         ("half", "signature serving_default: y: DT_HALF is not served"),
