@@ -59,7 +59,8 @@ _RANGES = {
     "image": "RGB, 0 to 255",
     "scores": "0 to 1",
     "boxes": "ymin, xmin, ymax, xmax, 0 to 1",
-    "num_detections": "0 or more",
+    "count": "0 to 100",
+    "mask": "class ids",
 }
 _DTYPES = {"uint8": "0 to 255", "string": "bytes"}
 
