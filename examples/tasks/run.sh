@@ -16,7 +16,7 @@ make_model shapes yolo shapes
 make_model regions unet shapes-masks
 make_model languages transformer languages
 
-pulumi up --stack local --config-file examples/tasks/Pulumi.local.yaml --yes --skip-preview --non-interactive
+pulumi up --stack local --config-file examples/tasks/Pulumi.local.yaml --yes --skip-preview --suppress-progress
 
 python -m model_export sample shapes --out "$runs/samples" --count 2
 python -m model_export sample shapes-masks --out "$runs/samples" --count 2

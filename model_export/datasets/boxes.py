@@ -31,7 +31,9 @@ class _Picture:
 
     def add(self, found: _Object, bad: Callable[[str], None]) -> None:
         _, left, top, right, bottom = found
-        inside = 0 <= left < right <= self.width + 1 and 0 <= top < bottom <= self.height + 1
+        # Some tools count the last pixel twice; what lies beyond the picture is cut off below.
+        inside = 0 <= left < min(right, self.width) and 0 <= top < min(bottom, self.height)
+        inside &= right <= self.width + 1 and bottom <= self.height + 1
         if not inside:
             bad(
                 f"the box {left:g}, {top:g}, {right:g}, {bottom:g} is empty or outside {self.width:g} x {self.height:g}"
@@ -59,7 +61,9 @@ def coco(path: Path, seed: int) -> Dataset:
         content = json.loads(path.read_text(encoding="utf-8"))
         categories = {each["id"]: str(each["name"]) for each in content["categories"]}
         images, annotations = content["images"], content["annotations"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        if not isinstance(images, list) or not isinstance(annotations, list):
+            raise TypeError("images and annotations must be lists")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ExportError(
             f"{path}: is not a COCO annotation file: {type(error).__name__}: {error}; it needs images, annotations and "
             "categories"
@@ -109,8 +113,9 @@ def voc(path: Path, seed: int) -> Dataset:
 
 def _voc_picture(path: Path, file: Path, bad: list[BadRecord]) -> _Picture | None:
     try:
-        text = file.read_bytes()
-        if b"<!DOCTYPE" in text or b"<!ENTITY" in text:
+        # As text, so that no other encoding hides what is looked for.
+        text = file.read_bytes().decode("utf-8-sig")
+        if "<!DOCTYPE" in text or "<!ENTITY" in text:
             # Entities can unfold to gigabytes, and annotations have none.
             raise ValueError("declares entities or a document type")
         root = ElementTree.fromstring(text)  # noqa: S314 - without declarations there is nothing to unfold
@@ -142,7 +147,14 @@ def _voc_picture(path: Path, file: Path, bad: list[BadRecord]) -> _Picture | Non
 
 def _beside(folder: Path, name: str) -> Path:
     within = folder / _IMAGES / name
-    return within if within.exists() else folder / name
+    return within if _is_file(within) else folder / name
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long
+        return False
 
 
 def _dataset(
@@ -150,7 +162,7 @@ def _dataset(
 ) -> Dataset:
     good = []
     for picture in pictures:
-        reason = problem(picture.file) if picture.file.is_file() else "the picture is missing"
+        reason = problem(picture.file) if _is_file(picture.file) else "the picture is missing"
         if reason:
             bad.append(BadRecord(str(picture.file), None, reason))
         elif picture.width <= 0 or picture.height <= 0:

@@ -63,7 +63,14 @@ def _pictures(
     each = [
         coco.average_precision(_row(truth, row), _row(found, row), len(classes)) for row in range(len(pixels))
     ]  # fmt: skip
-    scores = np.array([0.0 if np.isnan(one).all() else float(np.nanmean(one)) for one in each])
+    # Without an object there is no precision: silence is right, and any answer is wrong.
+    silent = found[1].max(axis=1) < _SHOWN_SCORE
+    scores = np.array(
+        [
+            float(quiet) if np.isnan(one).all() else float(np.nanmean(one))
+            for one, quiet in zip(each, silent, strict=True)
+        ]
+    )
     rows = np.argsort(scores, kind="stable")[:_WORST]
     made = Figure(figsize=(10, 3.4 * -(-len(rows) // 3)))
     for place, row in enumerate(rows, 1):

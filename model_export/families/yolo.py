@@ -230,7 +230,7 @@ FAMILY = Family(
             input=ImageInput(size=_SMALL_SIZE),
             network=small,
             recipe=Recipe(
-                epochs=16, batch_size=16, learning_rate=4e-3,
+                epochs=24, batch_size=16, learning_rate=4e-3,
                 augmentation=Augmentation(shift=0.1, flip=True, brightness=0.1),
             ),
             detector=lambda classes: _detector(_SMALL_ANCHORS, _SMALL_SIZE, classes),

@@ -53,6 +53,8 @@ def test_coco_boxes_become_parts_of_the_sides(annotations):
         ({"image_id": 0, "category_id": 7, "bbox": [1, 1, 0, 2]}, "is empty or outside 40 x 20"),
         ({"image_id": 0, "category_id": 7, "bbox": [30, 1, 20, 2]}, "is empty or outside 40 x 20"),
         ({"image_id": 0, "category_id": 7, "bbox": [float("nan"), 1, 2, 2]}, "is empty or outside"),
+        ({"image_id": 0, "category_id": 7, "bbox": [40, 5, 1, 5]}, "is empty or outside"),
+        ({"image_id": 0, "category_id": 7, "bbox": [1, 1, float("inf"), 2]}, "is empty or outside"),
         ({"image_id": 0, "category_id": 7}, "KeyError: 'bbox'"),
         ({"image_id": 0, "category_id": 7, "bbox": "wide"}, "ValueError"),
         ({"image_id": 0, "category_id": [], "bbox": [1, 1, 2, 2]}, "TypeError"),
@@ -85,7 +87,23 @@ def test_crowds_are_left_out_and_empty_pictures_stay(annotations):
     assert len(dataset.train) == 6
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"images": [], "annotations": [], "categories": 3}'])
+def test_a_name_no_file_can_have_is_a_missing_picture(annotations):
+    content, write = annotations
+    content["images"][0]["file_name"] = "a" * 300
+    assert [each.reason for each in write().bad] == ["the picture is missing"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"images": 3, "annotations": [], "categories": []}',
+        "[" * 100_000,
+        "{",
+        "[]",
+        "{}",
+        '{"images": [], "annotations": [], "categories": 3}',
+    ],
+)
 def test_a_file_that_is_no_coco_is_one_error(tmp_path, text):
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(ExportError, match=r"a\.json: is not a COCO annotation file"):
@@ -115,6 +133,11 @@ def test_voc_boxes_count_pixels_from_one(folder):
         ("<annotation>\n<size>\n", "is not XML"),
         ('<!DOCTYPE a [<!ENTITY a "aaaa">]><annotation/>', "declares entities"),
         ("<annotation><filename>0.png</filename></annotation>", "cannot be used"),
+        (
+            '<?xml version="1.0" encoding="utf-16"?><!DOCTYPE a [<!ENTITY a "a">]><a/>'.encode("utf-16"),
+            "cannot be used",
+        ),
+        ('<?xml version="1.0" encoding="klingon"?><annotation/>', "cannot be used"),
         (VOC.format(name="gone", objects=""), "the picture is missing"),
         (VOC.format(name=0, objects=OBJECT.format("", 1, 1, 2, 2)), "object 1: has no name"),
         (VOC.format(name=0, objects=OBJECT.format("dog", 1, 1, "x", 2)), "object 1: has no whole box"),
@@ -122,7 +145,7 @@ def test_voc_boxes_count_pixels_from_one(folder):
     ],
 )
 def test_a_bad_voc_file_is_named_with_its_reason(folder, text, reason):
-    (folder / "Annotations" / "0.xml").write_text(text)
+    (folder / "Annotations" / "0.xml").write_bytes(text if isinstance(text, bytes) else text.encode())
     dataset = load(f"voc:{folder}", 0)
     assert reason in str(dataset.bad[0])
     assert len(dataset.bad) == 1
