@@ -65,12 +65,8 @@ def _pictures(
     ]  # fmt: skip
     # Without an object there is no precision: silence is right, and any answer is wrong.
     silent = found[1].max(axis=1) < _SHOWN_SCORE
-    scores = np.array(
-        [
-            float(quiet) if np.isnan(one).all() else float(np.nanmean(one))
-            for one, quiet in zip(each, silent, strict=True)
-        ]
-    )
+    pairs = zip(each, silent, strict=True)
+    scores = np.array([float(quiet) if np.isnan(one).all() else float(np.nanmean(one)) for one, quiet in pairs])
     rows = np.argsort(scores, kind="stable")[:_WORST]
     made = Figure(figsize=(10, 3.4 * -(-len(rows) // 3)))
     for place, row in enumerate(rows, 1):

@@ -93,17 +93,11 @@ def test_a_name_no_file_can_have_is_a_missing_picture(annotations):
     assert [each.reason for each in write().bad] == ["the picture is missing"]
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        '{"images": 3, "annotations": [], "categories": []}',
-        "[" * 100_000,
-        "{",
-        "[]",
-        "{}",
-        '{"images": [], "annotations": [], "categories": 3}',
-    ],
-)
+NO_LISTS = '{"images": 3, "annotations": [], "categories": []}'
+NO_CATEGORIES = '{"images": [], "annotations": [], "categories": 3}'
+
+
+@pytest.mark.parametrize("text", [NO_LISTS, NO_CATEGORIES, "[" * 100_000, "{", "[]", "{}"])
 def test_a_file_that_is_no_coco_is_one_error(tmp_path, text):
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(ExportError, match=r"a\.json: is not a COCO annotation file"):
