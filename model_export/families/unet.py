@@ -71,7 +71,7 @@ FAMILY = Family(
             input=ImageInput(size=_SMALL_SIZE),
             network=small,
             recipe=Recipe(
-                epochs=14, batch_size=10, learning_rate=5e-3,
+                epochs=18, batch_size=10, learning_rate=3e-3,
                 augmentation=Augmentation(shift=0.06, flip=True, brightness=0.05),
             ),
         ),
