@@ -13,7 +13,6 @@ _RANDOM = 8
 """Characters that providers add to a name of their own making: a dash and 7 digits, or 8 digits on Azure."""
 _NODE_GROUP_LIMIT = 80
 """Longest name of the resource group that AKS makes for its nodes (https://aka.ms/aks-naming-rules, 2026-08)."""
-_ZERO_DIGEST = "sha256:" + "0" * 64
 _EXAMPLES = re.compile(r"(^|[.@])example\.(com|net|org)$|^example-|^Z0EXAMPLE|^0{8}-(0{4}-){3}0{12}$|:123456789012:")
 
 
@@ -112,7 +111,7 @@ def check_images(settings: Settings, sites: Sequence[SiteNeeds], report: Report)
     images = settings.images
     for field, text in (("server", images.server), ("puller", images.puller)):
         image = parse_image(text)
-        if image.digest == _ZERO_DIGEST:
+        if image.has_placeholder:
             report.warning(f"images.{field}: the digest of {image} is a placeholder; no registry has it")
         on_aws = [needs.name for needs in sites if needs.site.cloud == "aws"]
         if image.registry == "docker.io" and images.mirror and on_aws and images.docker_hub_secret is None:

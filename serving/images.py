@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_PLACEHOLDER = "sha256:" + "0" * 64
 _REFERENCE = re.compile(
     rf"^(?P<registry>(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9-]+)*)(?::[0-9]+)?)/"
     rf"(?P<repository>{_PART}(?:/{_PART})*)"
@@ -24,6 +25,11 @@ class ImageReference:
     """Tag, e.g. `2.20.0-gpu`; None when the image is named by digest alone."""
     digest: str | None
     """`sha256:` and 64 hexadecimal digits; None when the image is named by tag alone."""
+
+    @property
+    def has_placeholder(self) -> bool:
+        """Whether the digest is all zeros, which stack files have until they are pinned."""
+        return self.digest == _PLACEHOLDER
 
     def __str__(self) -> str:
         tag = f":{self.tag}" if self.tag else ""

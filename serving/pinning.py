@@ -48,6 +48,8 @@ def pin(file: Path, digest_of: Callable[[ImageReference], str]) -> dict[str, str
     for name in IMAGES:
         node = _member(section, name)
         reference = _parsed(file, name, str(node.value) if isinstance(node, yaml.ScalarNode) else _default(name))
+        if reference.has_placeholder and reference.tag:
+            reference = replace(reference, digest=None)
         if reference.digest is not None:
             continue
         pinned[name] = str(replace(reference, digest=digest_of(reference)))

@@ -138,6 +138,23 @@ def test_a_stack_file_gets_digests_and_keeps_everything_else(tmp_path, images):
     assert pin(file, numbered) == {}
 
 
+def test_zeros_that_stand_for_a_digest_are_replaced(tmp_path):
+    zeros = "sha256:" + "0" * 64
+    file = stack(tmp_path, f"    images:\n      server: docker.io/tensorflow/serving:2.20.0@{zeros}  # of prod\n")
+    written = pin(file, numbered)
+    assert written["server"].startswith("docker.io/tensorflow/serving:2.20.0@sha256:")
+    assert zeros not in file.read_text()
+    assert "# of prod" in file.read_text()
+    assert pin(file, numbered) == {}
+
+
+def test_zeros_without_a_tag_name_nothing_to_ask_for_and_stay(tmp_path):
+    zeros = "sha256:" + "0" * 64
+    file = stack(tmp_path, f"    images: {{server: docker.io/tensorflow/serving@{zeros}}}\n")
+    assert "server" not in pin(file, numbered)
+    assert zeros in file.read_text()
+
+
 def test_nothing_is_written_when_one_image_gives_no_digest(tmp_path):
     file = stack(tmp_path, "")
     before = file.read_text()
