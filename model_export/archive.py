@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 
 from model_export.errors import ExportError
@@ -67,13 +67,14 @@ def _write_member(tar: tarfile.TarFile, member: tarfile.TarInfo, expected: FileE
         raise ExportError(f"{member.name}: its SHA-256 is {digest.hexdigest()}, the manifest says {expected.sha256}")
 
 
-def _check_member(member: tarfile.TarInfo, files: Mapping[str, FileEntry], seen: Sequence[str]) -> None:
+def _check_member(
+    member: tarfile.TarInfo, files: Mapping[str, FileEntry], folders: Set[str], seen: Sequence[str]
+) -> None:
     """Refuse an entry that `pack` would not have written for these files, before anything of it is unpacked."""
     if member.name.startswith("/") or ".." in member.name.split("/"):
         raise ExportError(
             f"{member.name}: an absolute path or one with '..'; only paths inside the folder may be packed"
         )
-    folders = {parent.as_posix() for name in files for parent in Path(name).parents}
     is_folder = member.isdir() and member.name in folders
     if not is_folder and (member.type != tarfile.REGTYPE or member.issparse()):
         raise ExportError(
@@ -101,11 +102,12 @@ def unpack(archive: Path, files: Mapping[str, FileEntry], folder: Path) -> None:
         ExportError: Naming the entry that is missing, extra, doubled, changed, out of order, or not a plain file with
             a plain path.
     """
+    folders = {parent.as_posix() for name in files for parent in Path(name).parents}
     seen: list[str] = []
     try:
         with tarfile.open(archive, "r:") as tar:
             for member in tar:
-                _check_member(member, files, seen)
+                _check_member(member, files, folders, seen)
                 seen.append(member.name)
                 if member.isfile():
                     _write_member(tar, member, files[member.name], folder / member.name)

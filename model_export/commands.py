@@ -15,7 +15,7 @@ from model_export import datasets, registry
 from model_export.datasets.records import Dataset
 from model_export.errors import ExportError, Interrupted
 from model_export.job import TrainingJob, text
-from model_export.registry import Preset, TextInput
+from model_export.registry import Family, Preset, TextInput
 from model_export.samples import sample
 from model_export.training.progress import Meter, meter
 from model_export.training.run import Order, Progress
@@ -39,24 +39,25 @@ def train(
     strategy: Annotated[str, typer.Option(help="none, mirrored (all GPUs here) or multi-worker (TF_CONFIG)")] = "none",
 ) -> None:
     """Train a model; a run that was killed goes on after its last finished epoch, with the same result."""
-    chosen = registry.find(family).preset(preset)
+    chosen = registry.find(family)
     given: dict[str, Any] = {
         "epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "optimizer": optimizer,
         "schedule": schedule, "patience": patience,
     }  # fmt: skip
-    recipe = replace(chosen.recipe, **{name: value for name, value in given.items() if value is not None})
+    changed = {name: value for name, value in given.items() if value is not None}
+    recipe = replace(chosen.preset(preset).recipe, **changed)
     _quiet()
     shown = meter()
     try:
         with shown.running():
-            progress = _train(family, preset, data, out, seed, recipe, mixed_precision, strategy, shown)
+            progress = _train(chosen, preset, data, out, seed, recipe, mixed_precision, strategy, shown)
     except KeyboardInterrupt:
         raise Interrupted(f"the same command goes on after the last finished epoch of {out}") from None
     print(f"{out}: best result {progress.best:.4f} after epoch {progress.best_epoch}")
 
 
 def _train(
-    family: str, preset: str, data: str, out: Path, seed: int, recipe: registry.Recipe, mixed_precision: bool,
+    family: Family, preset: str, data: str, out: Path, seed: int, recipe: registry.Recipe, mixed_precision: bool,
     strategy: str, shown: Meter,
 ) -> Progress:  # fmt: skip
     shown.phase("loading TensorFlow")
@@ -64,18 +65,17 @@ def _train(
 
     shown.phase("reading the data")
     dataset = datasets.load(data, seed)
-    chosen = registry.find(family)
-    if dataset.task != chosen.task:
-        raise ExportError(f"--data: {data} is for the task {dataset.task}, {family} does {chosen.task}")
+    if dataset.task != family.task:
+        raise ExportError(f"--data: {data} is for the task {dataset.task}, {family.name} does {family.task}")
     for bad in dataset.bad:
         shown.say(f"left out: {bad}")
     order = Order(
-        family=family, preset=preset, data=data, data_digest=dataset.digest, classes=dataset.classes,
+        family=family.name, preset=preset, data=data, data_digest=dataset.digest, classes=dataset.classes,
         license=dataset.license, seed=seed, recipe=recipe, mixed_precision=mixed_precision,
-        vocabulary=_vocabulary(dataset, chosen.preset(preset)),
+        vocabulary=_vocabulary(dataset, family.preset(preset)),
     )  # fmt: skip
-    shown.say(f"training {family} ({preset}) on {len(dataset.train)} examples, {len(dataset.classes)} classes")
-    return run(out, order, chosen.preset(preset), dataset, strategy, shown.say, shown)
+    shown.say(f"training {family.name} ({preset}) on {len(dataset.train)} examples, {len(dataset.classes)} classes")
+    return run(out, order, family.preset(preset), dataset, strategy, shown.say, shown)
 
 
 def evaluate(

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from model_export.errors import ExportError
-from model_export.evaluation.evaluate import RESULTS
 from model_export.registry import Detector, Family, ImageInput, Task, TextInput, checked_labels, find
 from model_export.training import run as runs
 
@@ -120,7 +119,7 @@ def _of_run(folder: Path) -> Exportable:
 
 
 def _metrics(folder: Path) -> dict[str, float]:
-    file = folder / RESULTS
+    file = folder / runs.RESULTS
     if not file.exists():
         return {}
     found = json.loads(file.read_text(encoding="utf-8"))

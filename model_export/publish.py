@@ -11,6 +11,7 @@ from pathlib import Path
 
 from model_export import archive
 from model_export.errors import ExportError
+from model_export.files import sync
 from model_export.manifest import Manifest, read_manifest
 
 _SCRATCH = ".export.part"
@@ -68,14 +69,6 @@ def check_version(out: Path, name: str, version: int) -> Manifest | None:
     return existing
 
 
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def publish(out: Path, packed: Path, manifest: Manifest) -> str:
     """Move an archive to its final name, then write the manifest; return what was done, in words.
 
@@ -97,14 +90,14 @@ def publish(out: Path, packed: Path, manifest: Manifest) -> str:
     target = out / manifest.archive
     restored = not target.is_file() or archive.sha256_of(target) != manifest.digest_hex
     if restored:
-        _sync(packed)
+        sync(packed)
         packed.replace(target)
-        _sync(out)
+        sync(out)
     if existing is not None:
         return f"{file}: unchanged, its archive was restored" if restored else f"{file}: unchanged"
     draft = packed.parent / "manifest.json"
     draft.write_text(manifest.to_json(), encoding="utf-8")
-    _sync(draft)
+    sync(draft)
     draft.replace(file)
-    _sync(out)
+    sync(out)
     return f"{file}: written"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from model_export.errors import ExportError
-from model_export.protos import types_pb2
+from model_export.protos import example_pb2, types_pb2
 
 EXAMPLE_FEATURE = "image/encoded"
 TEXT_FEATURE = "text"
@@ -22,6 +22,13 @@ _DTYPES = {
 
 Signature = dict[str, Any]
 """{"method": "predict", "inputs": {name: {"dtype", "shape"}}, "outputs": {...}} as in a manifest; null = any size."""
+
+
+def example_of(feature: str, content: bytes) -> bytes:
+    """Return a serialized tf.Example message with one feature of one string."""
+    example = example_pb2.Example()
+    example.features.feature[feature].bytes_list.value.append(content)
+    return bytes(example.SerializeToString(deterministic=True))
 
 
 def _tensors(infos: Any, signature: str) -> dict[str, dict[str, Any]]:

@@ -15,10 +15,12 @@ from typing import Any
 from model_export import registry
 from model_export.bundles import card_sections as sections
 from model_export.errors import ExportError
+from model_export.evaluation.report import PAGE
+from model_export.files import write_whole
 from model_export.manifest import Manifest, read_manifest
 from model_export.training import run as runs
 
-_REPORT = Path("report") / "report.md"
+_REPORT = Path(runs.REPORT) / PAGE
 _PICTURE = re.compile(r"^!\[([^\]]*)\]\(([\w.-]+\.png)\)$", re.MULTILINE)
 
 
@@ -53,9 +55,7 @@ def card(manifest_file: Path, run: Path | None, out: Path) -> Path:
         *sections.origin(content),
     ]
     page = out / f"{name}.md"
-    part = page.with_name(f".{page.name}.part")
-    part.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
-    part.replace(page)
+    write_whole(page, ("\n".join(lines).rstrip() + "\n").encode())
     return page
 
 
@@ -77,7 +77,7 @@ def _order(run: Path, manifest: Manifest) -> runs.Order:
 
 def _results(run: Path) -> dict[str, Any] | None:
     try:
-        found: dict[str, Any] = json.loads((run / "results.json").read_text(encoding="utf-8"))
+        found: dict[str, Any] = json.loads((run / runs.RESULTS).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""A bundle's folder: its versions, and writing into it so that nobody sees half a file."""
+"""A bundle's folder: its versions."""
 
 from __future__ import annotations
 
@@ -57,24 +57,3 @@ def versions(folder: Path, field: str = "FOLDER") -> list[Version]:
             f"{field}: {folder} cannot be read: {error.strerror}; give the folder of a bundle's manifests"
         ) from None
     return [Version(folder / name, read_manifest(folder / name)) for name in names]
-
-
-def sync(path: Path) -> None:
-    """Make a file or folder outlast a power failure."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def write_whole(file: Path, content: bytes) -> None:
-    """Write or replace a file in one step."""
-    part = file.with_name(f".{file.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(content)
-        sync(part)
-        part.replace(file)
-    finally:
-        part.unlink(missing_ok=True)
-    sync(file.parent)

@@ -8,10 +8,11 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from model_export.archive import sha256_of
-from model_export.bundles.folder import manifest_names, sync, versions
+from model_export.bundles.folder import manifest_names, versions
 from model_export.bundles.remotes import Remote
 from model_export.bundles.signatures import SUFFIX, check_signature
 from model_export.errors import ExportError
+from model_export.files import sync
 from model_export.manifest import Manifest, read_manifest
 from model_export.publish import claimed
 

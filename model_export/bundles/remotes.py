@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Protocol
 
 from model_export.archive import sha256_of
-from model_export.bundles.folder import sync
 from model_export.errors import ExportError
+from model_export.files import sync
 
 PROGRAM = "TRICORN_RCLONE"
 """Environment variable with the path of rclone; PATH is searched without it."""

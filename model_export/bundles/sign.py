@@ -7,10 +7,10 @@ from pathlib import Path
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from model_export.bundles.folder import write_whole
 from model_export.bundles.keys import Signer
 from model_export.bundles.signatures import SUFFIX, key_id, to_text
 from model_export.errors import ExportError
+from model_export.files import write_whole
 from model_export.manifest import read_manifest
 from model_export.verify import check_archive
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model_export.datasets.augment import augment
-from model_export.datasets.records import Examples
+from model_export.datasets.records import Examples, shuffled, whole_batches
 from model_export.images import decode
 from model_export.registry import Augmentation, ImageInput
 
@@ -33,12 +33,12 @@ class ImagePipeline:
         self._targets = {name: _target(values, image.size) for name, values in examples.targets.items()}
         self._cached: Any = None
         if len(examples) * image.size**2 * 3 * _FLOAT_BYTES <= CACHE_BYTES:
-            self._cached = np.concatenate([np.asarray(batch) for batch in self._decoded(np.arange(len(examples)))])
+            self._cached = self._decoded()
 
     @property
     def steps(self) -> int:
         """Training batches per epoch; what does not fill one is left for another epoch."""
-        return max(1, len(self._examples) // self._batch_size)
+        return whole_batches(len(self._examples), self._batch_size)
 
     @property
     def targets(self) -> dict[str, npt.NDArray[Any]]:
@@ -53,7 +53,7 @@ class ImagePipeline:
         """
         import tensorflow as tf
 
-        order = np.random.default_rng((seed, epoch)).permutation(len(self._examples))
+        order = shuffled(len(self._examples), seed, epoch)
         size = min(self._batch_size, len(order))
 
         def augmented(pixels: Any, targets: Any, row: Any) -> Any:
@@ -78,23 +78,29 @@ class ImagePipeline:
         rows = tf.data.Dataset.range(len(self._examples))
         return self._with_pixels(rows, self._batch_size, drop_remainder=False).map(lambda _, pixels: pixels)
 
+    def pictures(self) -> npt.NDArray[np.uint8]:
+        """Return all images in order as people see them, uint8 [n, size, size, 3]."""
+        batches = [np.asarray(batch).round().clip(0, 255).astype(np.uint8) for batch in self.evaluation()]
+        return np.concatenate(batches)
+
     def _with_pixels(self, rows: Any, size: int, *, drop_remainder: bool) -> Any:
         import tensorflow as tf
 
         if self._cached is not None:
-            cached = tf.constant(self._cached)
+            cached = self._cached
             batches = rows.batch(size, drop_remainder=drop_remainder)
             return batches.map(lambda each: (each, tf.gather(cached, each)), num_parallel_calls=tf.data.AUTOTUNE)
         inputs = tf.constant(self._examples.inputs.tolist())
         decoded = rows.map(lambda row: (row, self._one(inputs[row])), num_parallel_calls=tf.data.AUTOTUNE)
         return decoded.batch(size, drop_remainder=drop_remainder)
 
-    def _decoded(self, rows: Any) -> Any:
+    def _decoded(self) -> Any:
+        """Return all images as one tensor, float32 [n, size, size, 3]."""
         import tensorflow as tf
 
-        inputs = tf.constant(self._examples.inputs[rows].tolist())
+        inputs = tf.constant(self._examples.inputs.tolist())
         one_by_one = tf.data.Dataset.from_tensor_slices(inputs).map(self._one, num_parallel_calls=tf.data.AUTOTUNE)
-        return one_by_one.batch(self._batch_size)
+        return tf.concat(list(one_by_one.batch(self._batch_size)), axis=0)
 
     def _one(self, found: Any) -> Any:
         import tensorflow as tf

@@ -126,6 +126,16 @@ def split(examples: Examples, groups: npt.NDArray[Any], seed: int) -> tuple[Exam
     return examples.pick(kept), examples.pick(sorted(test))
 
 
+def whole_batches(count: int, batch_size: int) -> int:
+    """Return the training batches of an epoch, at least one; what does not fill one is left for another epoch."""
+    return max(1, count // batch_size)
+
+
+def shuffled(count: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
+    """Return the order of `count` examples in an epoch; the same seed and epoch give the same one."""
+    return np.random.default_rng((seed, epoch)).permutation(count)
+
+
 def objects(values: Sequence[object]) -> npt.NDArray[Any]:
     """Return a one-dimensional array of objects; NumPy would look into sequences and cut zero bytes off strings."""
     found = np.empty(len(values), object)

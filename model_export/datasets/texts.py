@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from model_export.datasets.records import Examples
+from model_export.datasets.records import Examples, shuffled, whole_batches
 from model_export.registry import TextInput
 from model_export.tokens import encode, table_in_memory
 
@@ -38,7 +38,7 @@ class TextPipeline:
     @property
     def steps(self) -> int:
         """Training batches per epoch; what does not fill one is left for another epoch."""
-        return max(1, len(self._ids) // self._batch_size)
+        return whole_batches(len(self._ids), self._batch_size)
 
     def training(self, epoch: int, seed: int) -> Any:
         """Return tf.data of one epoch, shuffled: (int32 [batch, length], int32 [batch], class ids).
@@ -47,9 +47,9 @@ class TextPipeline:
         """
         import tensorflow as tf
 
-        order = np.random.default_rng((seed, epoch)).permutation(len(self._ids))
-        shuffled = tf.data.Dataset.from_tensor_slices((self._ids[order], self._labels[order]))
-        return shuffled.batch(min(self._batch_size, len(order)), drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+        order = shuffled(len(self._ids), seed, epoch)
+        ordered = tf.data.Dataset.from_tensor_slices((self._ids[order], self._labels[order]))
+        return ordered.batch(min(self._batch_size, len(order)), drop_remainder=True).prefetch(tf.data.AUTOTUNE)
 
     def evaluation(self) -> Any:
         """Return tf.data of all examples in order: int32 [batch, length]."""

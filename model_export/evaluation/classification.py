@@ -8,10 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from model_export.evaluation.report import Section, figure
+from model_export.evaluation.report import Section, confusion_figure, figure, worst_classes
 
-_SHOWN_CLASSES = 30
-"""Classes with a row and a curve of their own; of more, the worst."""
 _WORST = 12
 _BINS = 10
 
@@ -43,27 +41,16 @@ def _by_class(scores: npt.NDArray[Any], labels: npt.NDArray[Any], classes: Seque
         if n
     ]
     rows.sort(key=lambda row: float(str(row["F1"])))
-    text = "Worst first." if len(rows) <= _SHOWN_CLASSES else f"The {_SHOWN_CLASSES} worst of {len(rows)} classes."
-    return Section("Classes", text, rows[:_SHOWN_CLASSES])
+    return worst_classes(rows)
 
 
 def _confusion(scores: npt.NDArray[Any], labels: npt.NDArray[Any], classes: Sequence[str]) -> Section:
     answers = scores.argmax(axis=1)
     counts = np.zeros((len(classes), len(classes)), int)
     np.add.at(counts, (labels, answers), 1)
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    made, axes = figure(2 + 0.35 * min(len(classes), 40), 2 + 0.35 * min(len(classes), 40))
-    axes.imshow(shares, vmin=0, vmax=1, cmap="Blues")
-    axes.set_xlabel("answer")
-    axes.set_ylabel("truth")
-    if len(classes) <= _SHOWN_CLASSES:
-        axes.set_xticks(range(len(classes)), classes, rotation=90)
-        axes.set_yticks(range(len(classes)), classes)
-        for truth, answer in zip(*np.nonzero(counts), strict=True):
-            dark = shares[truth, answer] > 0.5
-            axes.text(
-                answer, truth, counts[truth, answer], ha="center", va="center", color="w" if dark else "k", fontsize=8
-            )
+    made = confusion_figure(
+        counts, classes, 2 + 0.35 * min(len(classes), 40), lambda truth, answer: str(counts[truth, answer])
+    )
     return Section("Confusion", "Each row is a true class; its colours add up to 1.", (), "confusion", made)
 
 

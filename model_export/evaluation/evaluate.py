@@ -10,12 +10,12 @@ from model_export import datasets
 from model_export.datasets.records import Dataset
 from model_export.errors import ExportError
 from model_export.evaluation.report import Report, Section, figure
+from model_export.files import write_whole
 from model_export.registry import find
 from model_export.tasks import training_of
 from model_export.training import run as runs
 from model_export.training.run import Order
 
-REPORT, RESULTS = "report", "results.json"
 _BAD_SHOWN = 50
 
 
@@ -43,15 +43,15 @@ def evaluate(folder: Path, data: str | None) -> tuple[dict[str, float], Path]:
     network = preset.network(len(order.classes))
     runs.load_best(folder, network.variables)
     task = training_of(dataset, preset, order.recipe, order.vocabulary)
-    found = task.evaluate(network)
+    answers = task.answers(network)
+    found = task.results(answers)
     report = Report(f"{order.family} ({order.preset}) on {dataset.name}")
     report.sections += [_summary(order, dataset, found), _history(folder)]
-    report.sections += task.sections(network)
+    report.sections += task.sections(answers)
     report.sections += _left_out(dataset)
-    page = report.write(folder / REPORT)
-    part = folder / f".{RESULTS}.part"
-    part.write_text(json.dumps({"data": dataset.name, "data_digest": dataset.digest, **found}, indent=2) + "\n")
-    part.replace(folder / RESULTS)
+    page = report.write(folder / runs.REPORT)
+    content = {"data": dataset.name, "data_digest": dataset.digest, **found}
+    write_whole(folder / runs.RESULTS, (json.dumps(content, indent=2) + "\n").encode())
     return found, page
 
 

@@ -9,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from model_export.datasets.augment import IGNORED
-from model_export.evaluation.report import Section, figure
+from model_export.evaluation.report import Section, confusion_figure, worst_classes
 
-_SHOWN_CLASSES = 30
 _WORST = 6
 _OPACITY = 0.65
 _IGNORED_COLOUR = (1.0, 1.0, 1.0)
@@ -68,24 +67,13 @@ def _by_class(counts: npt.NDArray[np.int64], classes: Sequence[str]) -> Section:
         for each in np.argsort(ious)
         if not np.isnan(ious[each])
     ]
-    text = "Worst first." if len(rows) <= _SHOWN_CLASSES else f"The {_SHOWN_CLASSES} worst of {len(rows)} classes."
-    return Section("Classes", text, rows[:_SHOWN_CLASSES])
+    return worst_classes(rows)
 
 
 def _confusion(counts: npt.NDArray[np.int64], classes: Sequence[str]) -> Section:
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = 2 + 0.6 * min(len(classes), 20)
-    made, axes = figure(side, side)
-    axes.imshow(shares, vmin=0, vmax=1, cmap="Blues")
-    axes.set_xlabel("answer")
-    axes.set_ylabel("truth")
-    if len(classes) <= _SHOWN_CLASSES:
-        axes.set_xticks(range(len(classes)), classes, rotation=90)
-        axes.set_yticks(range(len(classes)), classes)
-        for truth, answer in zip(*np.nonzero(counts), strict=True):
-            share = shares[truth, answer]
-            colour = "w" if share > 0.5 else "k"
-            axes.text(answer, truth, f"{share:.1%}", ha="center", va="center", color=colour, fontsize=8)
+    made = confusion_figure(counts, classes, side, lambda truth, answer: f"{shares[truth, answer]:.1%}")
     text = "Pixels: each row is a true class; its parts add up to 100%."
     return Section("Confusion", text, (), "confusion", made)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from model_export.registry import FULL, SMALL, Augmentation, Family, ImageInput, Preset, Recipe, Task
-from model_export.training.losses import cross_entropy_of_each, giou
+from model_export.training.losses import cross_entropy_of_each, giou, shared_and_union
 
 _FULL_SIZE, _SMALL_SIZE = 416, 96
 _FULL_ANCHORS = (
@@ -143,11 +143,8 @@ def _overlap(made: Any, boxes: Any, labels: Any) -> Any:
     """Return the intersection over union of predictions and objects, float32 [batch, n, objects]."""
     import tensorflow as tf
 
-    one, other = made[:, :, None], boxes[:, None]
-    sides = tf.minimum(one[..., 2:], other[..., 2:]) - tf.maximum(one[..., :2], other[..., :2])
-    shared = tf.reduce_prod(tf.maximum(sides, 0.0), axis=-1)
-    areas = tf.reduce_prod(one[..., 2:] - one[..., :2], axis=-1) + tf.reduce_prod(other[..., 2:] - other[..., :2], -1)
-    return tf.where(labels[:, None] >= 0, shared / tf.maximum(areas - shared, 1e-9), 0.0)
+    shared, union = shared_and_union(made[:, :, None], boxes[:, None])
+    return tf.where(labels[:, None] >= 0, shared / tf.maximum(union, 1e-9), 0.0)
 
 
 def _convolved(x: Any, channels: int, kernel: int = 3, stride: int = 1) -> Any:

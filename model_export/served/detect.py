@@ -14,19 +14,15 @@ import numpy.typing as npt
 
 from model_export.detection import MOST, detections
 from model_export.exportable import Exportable
-from model_export.images import decode_batch
-from model_export.served import Endpoint
-from model_export.served.pictures import encoded, smooth, warmup_picture
+from model_export.served import Endpoint, pictures
 
 
 def endpoints(network: Any, labels: Any, model: Exportable) -> dict[str, Endpoint]:
     """See `Served`."""
     import tensorflow as tf
 
-    size, detector = model.image.size, model.detector
-
     def detect(pixels: Any) -> dict[str, Any]:
-        found = detections(detector, network(pixels, training=False))
+        found = detections(model.detector, network(pixels, training=False))
         there = tf.range(MOST)[None] < found.count[:, None]
         return {
             "boxes": found.boxes,
@@ -36,24 +32,14 @@ def endpoints(network: Any, labels: Any, model: Exportable) -> dict[str, Endpoin
             "count": found.count,
         }
 
-    def serving_default(image_bytes: Any) -> dict[str, Any]:
-        return detect(decode_batch(image_bytes, model.image))
-
-    def image_uint8(pixels: Any) -> dict[str, Any]:
-        return detect(tf.cast(pixels, tf.float32))
-
-    return {
-        "serving_default": Endpoint(serving_default, [tf.TensorSpec([None], tf.string, name="image_bytes")]),
-        "image_uint8": Endpoint(image_uint8, [tf.TensorSpec([None, size, size, 3], tf.uint8, name="image")]),
-    }
+    return pictures.endpoints(detect, model.image)
 
 
 def warmup_input(model: Exportable) -> bytes:
     """See `Served`."""
-    return warmup_picture()
+    return pictures.warmup_picture()
 
 
 def probes(model: Exportable) -> dict[str, npt.NDArray[Any]]:
     """See `Served`."""
-    pixels = smooth(model.image.size)
-    return {"image_uint8": pixels, "serving_default": encoded(pixels)}
+    return pictures.probes(model.image)

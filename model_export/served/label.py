@@ -16,11 +16,10 @@ import numpy.typing as npt
 from model_export import tokens
 from model_export.datasets.records import objects
 from model_export.exportable import Exportable
-from model_export.protos import example_pb2
 from model_export.served import Endpoint
-from model_export.signatures import TEXT_FEATURE
+from model_export.served.ranking import classify_of_examples, ranked
+from model_export.signatures import TEXT_FEATURE, example_of
 
-TOP = 5
 _WARMUP = b"The quick brown fox jumps over the lazy dog."
 _PROBES = (
     "Das Passwort ist zu kurz.",
@@ -37,18 +36,13 @@ def endpoints(network: Any, labels: Any, model: Exportable) -> dict[str, Endpoin
     """See `Served`."""
     import tensorflow as tf
 
-    top = min(TOP, len(model.labels))
     table = tokens.table_of_file(model.vocabulary)
 
     def serving_default(text: Any) -> dict[str, Any]:
-        scores, ids = tf.math.top_k(network(tokens.encode(text, table, model.text), training=False), top)
-        return {"scores": scores, "class_ids": ids, "labels": labels.lookup(tf.cast(ids, tf.int64))}
+        scores = network(tokens.encode(text, table, model.text), training=False)
+        return ranked(scores, labels, len(model.labels))
 
-    def classify(inputs: Any) -> dict[str, Any]:
-        features = tf.io.parse_example(inputs, {TEXT_FEATURE: tf.io.FixedLenFeature([], tf.string)})
-        found = serving_default(features[TEXT_FEATURE])
-        return {"classes": found["labels"], "scores": found["scores"]}
-
+    classify = classify_of_examples(TEXT_FEATURE, serving_default)
     return {
         "serving_default": Endpoint(serving_default, [tf.TensorSpec([None], tf.string, name="text")], (table,)),
         "classify": Endpoint(classify, [tf.TensorSpec([None], tf.string, name="inputs")], (table,)),
@@ -63,11 +57,4 @@ def warmup_input(model: Exportable) -> bytes:
 def probes(model: Exportable) -> dict[str, npt.NDArray[Any]]:
     """See `Served`: texts of several scripts, empty, longest and odd ones, and bytes that are no UTF-8."""
     texts = [*(text.encode() for text in _PROBES), b"\xff\xfe\x00 caf\xe9"]
-    return {"serving_default": objects(texts), "classify": objects([example_of(text) for text in texts])}
-
-
-def example_of(text: bytes) -> bytes:
-    """Return a text as a serialized tf.Example message."""
-    example = example_pb2.Example()
-    example.features.feature[TEXT_FEATURE].bytes_list.value.append(text)
-    return bytes(example.SerializeToString(deterministic=True))
+    return {"serving_default": objects(texts), "classify": objects([example_of(TEXT_FEATURE, text) for text in texts])}

@@ -1,4 +1,4 @@
-"""Pictures to warm up with and to compare on, made here."""
+"""What the image tasks share: their two signatures, and pictures made here to warm up with and to compare on."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from model_export.protos import example_pb2
-from model_export.signatures import EXAMPLE_FEATURE
+from model_export.datasets.records import objects
+from model_export.images import decode_batch
+from model_export.registry import ImageInput
+from model_export.served import Endpoint
 
 _PROBES = 4
 _WARMUP_SIDE = 64
@@ -36,16 +38,34 @@ def encoded(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
     """Return pictures as PNG files, bytes [n], dtype object."""
     import tensorflow as tf
 
-    found = np.empty(len(pixels), object)
-    found[:] = [bytes(tf.io.encode_png(each).numpy()) for each in pixels]
-    return found
+    return objects([bytes(tf.io.encode_png(each).numpy()) for each in pixels])
 
 
-def example_of(files: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return encoded pictures as serialized tf.Example messages, bytes [n], dtype object."""
-    found = np.empty(len(files), object)
-    for row, file in enumerate(files):
-        example = example_pb2.Example()
-        example.features.feature[EXAMPLE_FEATURE].bytes_list.value.append(file)
-        found[row] = example.SerializeToString(deterministic=True)
-    return found
+def endpoints(answer: Any, image: ImageInput) -> dict[str, Endpoint]:
+    """Return the two signatures of every image task, `serving_default` and `image_uint8`.
+
+    Args:
+        answer: float32 [batch, size, size, 3], RGB in [0, 255] -> the outputs by name.
+        image: The network's input.
+    """
+    import tensorflow as tf
+
+    def serving_default(image_bytes: Any) -> dict[str, Any]:
+        found: dict[str, Any] = answer(decode_batch(image_bytes, image))
+        return found
+
+    def image_uint8(pixels: Any) -> dict[str, Any]:
+        found: dict[str, Any] = answer(tf.cast(pixels, tf.float32))
+        return found
+
+    size = image.size
+    return {
+        "serving_default": Endpoint(serving_default, [tf.TensorSpec([None], tf.string, name="image_bytes")]),
+        "image_uint8": Endpoint(image_uint8, [tf.TensorSpec([None, size, size, 3], tf.uint8, name="image")]),
+    }
+
+
+def probes(image: ImageInput) -> dict[str, npt.NDArray[Any]]:
+    """Return inputs for the two signatures: the same pictures, as files and as pixels."""
+    pixels = smooth(image.size)
+    return {"image_uint8": pixels, "serving_default": encoded(pixels)}

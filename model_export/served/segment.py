@@ -13,9 +13,7 @@ from typing import Any
 import numpy.typing as npt
 
 from model_export.exportable import Exportable
-from model_export.images import decode_batch
-from model_export.served import Endpoint
-from model_export.served.pictures import encoded, smooth, warmup_picture
+from model_export.served import Endpoint, pictures
 
 
 def endpoints(network: Any, labels: Any, model: Exportable) -> dict[str, Endpoint]:
@@ -23,7 +21,6 @@ def endpoints(network: Any, labels: Any, model: Exportable) -> dict[str, Endpoin
     import tensorflow as tf
 
     classes = len(model.labels)
-    size = model.image.size
 
     def segmented(pixels: Any) -> dict[str, Any]:
         ids = tf.argmax(network(pixels, training=False), axis=-1, output_type=tf.int32)
@@ -34,24 +31,14 @@ def endpoints(network: Any, labels: Any, model: Exportable) -> dict[str, Endpoin
             "labels": tf.tile(names[None], [tf.shape(pixels)[0], 1]),
         }
 
-    def serving_default(image_bytes: Any) -> dict[str, Any]:
-        return segmented(decode_batch(image_bytes, model.image))
-
-    def image_uint8(pixels: Any) -> dict[str, Any]:
-        return segmented(tf.cast(pixels, tf.float32))
-
-    return {
-        "serving_default": Endpoint(serving_default, [tf.TensorSpec([None], tf.string, name="image_bytes")]),
-        "image_uint8": Endpoint(image_uint8, [tf.TensorSpec([None, size, size, 3], tf.uint8, name="image")]),
-    }
+    return pictures.endpoints(segmented, model.image)
 
 
 def warmup_input(model: Exportable) -> bytes:
     """See `Served`."""
-    return warmup_picture()
+    return pictures.warmup_picture()
 
 
 def probes(model: Exportable) -> dict[str, npt.NDArray[Any]]:
     """See `Served`."""
-    pixels = smooth(model.image.size)
-    return {"image_uint8": pixels, "serving_default": encoded(pixels)}
+    return pictures.probes(model.image)

@@ -26,11 +26,15 @@ class TaskTraining(Protocol):
         """Return the loss that Keras trains with: (targets, outputs) -> float32 []."""
         ...
 
-    def evaluate(self, network: Any) -> dict[str, float]:
+    def answers(self, network: Any) -> Any:
+        """Return what a network says of the evaluation examples, as `results` and `sections` take it."""
+        ...
+
+    def results(self, answers: Any) -> dict[str, float]:
         """Return the results on the evaluation examples."""
         ...
 
-    def sections(self, network: Any) -> list[Section]:
+    def sections(self, answers: Any) -> list[Section]:
         """Return the sections of the report about the evaluation examples."""
         ...
 

@@ -8,50 +8,42 @@ import numpy as np
 import numpy.typing as npt
 
 from model_export.datasets.pipeline import ImagePipeline
-from model_export.datasets.records import Dataset
 from model_export.evaluation.classification import sections, worst
 from model_export.evaluation.report import Section
-from model_export.registry import Preset, Recipe
+from model_export.tasks.images import ImageTraining
 from model_export.training.losses import cross_entropy
 
 _CALIBRATION_BINS = 10
 _TOP = 5
 
 
-class ClassifyTraining:
+class ClassifyTraining(ImageTraining):
     """See `TaskTraining`."""
 
     metric = "accuracy"
 
-    def __init__(self, dataset: Dataset, preset: Preset, recipe: Recipe) -> None:
-        self._recipe = recipe
-        self._names = dataset.classes
-        self._train = ImagePipeline(dataset.train, preset.image, recipe.batch_size)
-        self._test = ImagePipeline(dataset.test, preset.image, recipe.batch_size)
-        self._labels = dataset.test.targets["label"]
-        self.steps = self._train.steps
-
     def batches(self, epoch: int, seed: int) -> Any:
         """Return (pixels, class ids)."""
-        batches = self._train.training(epoch, seed, self._recipe.augmentation)
-        return batches.map(lambda pixels, targets: (pixels, targets["label"]))
+        return super().batches(epoch, seed).map(lambda pixels, targets: (pixels, targets["label"]))
 
     def loss(self, network: Any) -> Any:
         """Return the cross-entropy of logits."""
         smoothing = self._recipe.label_smoothing
         return lambda labels, logits: cross_entropy(logits, labels, smoothing=smoothing)
 
-    def evaluate(self, network: Any) -> dict[str, float]:
-        """Return the results of `results`."""
-        return results(probabilities(network, self._test), self._labels)
+    def answers(self, network: Any) -> npt.NDArray[np.float32]:
+        """Return the probabilities of the evaluation examples, float32 [n, classes]."""
+        return probabilities(network, self._test)
 
-    def sections(self, network: Any) -> list[Section]:
+    def results(self, answers: npt.NDArray[np.float32]) -> dict[str, float]:
+        """Return the results of `results`."""
+        return results(answers, self._test.targets["label"])
+
+    def sections(self, answers: npt.NDArray[np.float32]) -> list[Section]:
         """Return classes, confusion, certainty, ROC and the worst mistakes."""
-        scores = probabilities(network, self._test)
-        pixels = np.concatenate([np.asarray(batch) for batch in self._test.evaluation()])
-        pixels = pixels.round().clip(0, 255).astype(np.uint8)
-        mistakes = worst(scores, self._labels, self._names, lambda row: pixels[row])
-        return [*sections(scores, self._labels, self._names), *([mistakes] if mistakes else [])]
+        labels, pictures = self._test.targets["label"], self._test.pictures()
+        mistakes = worst(answers, labels, self._names, lambda row: pictures[row])
+        return [*sections(answers, labels, self._names), *([mistakes] if mistakes else [])]
 
 
 def probabilities(network: Any, pipeline: ImagePipeline) -> npt.NDArray[np.float32]:

@@ -8,30 +8,20 @@ import numpy as np
 import numpy.typing as npt
 
 from model_export.datasets.augment import IGNORED, MASK
-from model_export.datasets.pipeline import ImagePipeline
-from model_export.datasets.records import Dataset
 from model_export.evaluation.report import Section
 from model_export.evaluation.segmentation import confusion, overlaps, sections
-from model_export.registry import Preset, Recipe
+from model_export.tasks.images import ImageTraining
 from model_export.training.losses import cross_entropy, dice
 
 
-class SegmentTraining:
+class SegmentTraining(ImageTraining):
     """See `TaskTraining`."""
 
     metric = "mean_iou"
 
-    def __init__(self, dataset: Dataset, preset: Preset, recipe: Recipe) -> None:
-        self._recipe = recipe
-        self._names = dataset.classes
-        self._train = ImagePipeline(dataset.train, preset.image, recipe.batch_size)
-        self._test = ImagePipeline(dataset.test, preset.image, recipe.batch_size)
-        self.steps = self._train.steps
-
     def batches(self, epoch: int, seed: int) -> Any:
         """Return (pixels, class ids of pixels)."""
-        batches = self._train.training(epoch, seed, self._recipe.augmentation)
-        return batches.map(lambda pixels, targets: (pixels, targets[MASK]))
+        return super().batches(epoch, seed).map(lambda pixels, targets: (pixels, targets[MASK]))
 
     def loss(self, network: Any) -> Any:
         """Return the cross-entropy of logits plus their Dice loss; ignored pixels count in neither."""
@@ -48,21 +38,18 @@ class SegmentTraining:
 
         return both
 
-    def evaluate(self, network: Any) -> dict[str, float]:
-        """Return the results of `results`."""
-        return results(confusion(self._answers(network), self._test.targets[MASK], len(self._names)), self._names)
-
-    def sections(self, network: Any) -> list[Section]:
-        """Return classes, confusion of pixels and the worst pictures."""
-        pictures = np.concatenate(
-            [np.asarray(batch).round().clip(0, 255).astype(np.uint8) for batch in self._test.evaluation()]
-        )
-        return sections(pictures, self._answers(network), self._test.targets[MASK], self._names)
-
-    def _answers(self, network: Any) -> npt.NDArray[np.uint8]:
+    def answers(self, network: Any) -> npt.NDArray[np.uint8]:
         """Return uint8 [n, size, size], the class ids a network gives to the evaluation examples."""
         found = [np.asarray(network(pixels, training=False)).argmax(axis=-1) for pixels in self._test.evaluation()]
         return np.concatenate(found).astype(np.uint8)
+
+    def results(self, answers: npt.NDArray[np.uint8]) -> dict[str, float]:
+        """Return the results of `results`."""
+        return results(confusion(answers, self._test.targets[MASK], len(self._names)), self._names)
+
+    def sections(self, answers: npt.NDArray[np.uint8]) -> list[Section]:
+        """Return classes, confusion of pixels and the worst pictures."""
+        return sections(self._test.pictures(), answers, self._test.targets[MASK], self._names)
 
 
 def results(counts: npt.NDArray[np.int64], classes: tuple[str, ...]) -> dict[str, float]:

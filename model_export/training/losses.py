@@ -85,18 +85,33 @@ def giou(boxes: Any, targets: Any, *, weights: Any = None) -> Any:
     import tensorflow as tf
 
     boxes, targets = tf.cast(boxes, tf.float32), tf.cast(targets, tf.float32)
-
-    def area(corners: Any) -> Any:
-        sides = tf.maximum(corners[..., 2:] - corners[..., :2], 0.0)
-        return sides[..., 0] * sides[..., 1]
-
-    inner = tf.concat([tf.maximum(boxes[..., :2], targets[..., :2]), tf.minimum(boxes[..., 2:], targets[..., 2:])], -1)
     outer = tf.concat([tf.minimum(boxes[..., :2], targets[..., :2]), tf.maximum(boxes[..., 2:], targets[..., 2:])], -1)
-    shared = area(inner)
-    union = area(boxes) + area(targets) - shared
-    hull = area(outer)
+    shared, union = shared_and_union(boxes, targets)
+    hull = _area(outer)
     found = tf.math.divide_no_nan(shared, union) - tf.math.divide_no_nan(hull - union, hull)
     return _mean(1 - found, weights)
+
+
+def shared_and_union(boxes: Any, others: Any) -> tuple[Any, Any]:
+    """Return the areas of what boxes share and of what they cover together, float32 [...].
+
+    Args:
+        boxes: float32 [..., 4], ymin, xmin, ymax, xmax.
+        others: float32 [..., 4], the same way; the two are broadcast.
+    """
+    import tensorflow as tf
+
+    upper = tf.maximum(boxes[..., :2], others[..., :2])
+    lower = tf.minimum(boxes[..., 2:], others[..., 2:])
+    shared = _area(tf.concat([upper, lower], -1))
+    return shared, _area(boxes) + _area(others) - shared
+
+
+def _area(corners: Any) -> Any:
+    import tensorflow as tf
+
+    sides = tf.maximum(corners[..., 2:] - corners[..., :2], 0.0)
+    return sides[..., 0] * sides[..., 1]
 
 
 def dice(logits: Any, labels: Any, *, classes: int, weights: Any = None) -> Any:

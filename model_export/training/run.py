@@ -1,13 +1,13 @@
 """A training run's folder: what was asked for, how far it is, and its weights, each file whole or not there.
 
 `run.json` says what is trained on what; `state.npz` holds everything to go on from the last finished epoch; `best.npz`
-the weights with the best result; `history.jsonl` one line per epoch; `tensorboard/` the same for TensorBoard.
+the weights with the best result; `history.jsonl` one line per epoch; `tensorboard/` the same for TensorBoard. An
+evaluation adds `results.json` and `report/`.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,9 +17,11 @@ from typing import Any
 import numpy as np
 
 from model_export.errors import ExportError
+from model_export.files import sync, write_whole
 from model_export.registry import Augmentation, Recipe
 
 RUN, STATE, BEST, HISTORY = "run.json", "state.npz", "best.npz", "history.jsonl"
+RESULTS, REPORT = "results.json", "report"
 FORMAT = 1
 
 
@@ -55,7 +57,7 @@ class Progress:
 def write_order(folder: Path, order: Order) -> None:
     """Write what a run does."""
     folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / RUN, (json.dumps({"format": FORMAT, **asdict(order)}, indent=2) + "\n").encode())
+    write_whole(folder / RUN, (json.dumps({"format": FORMAT, **asdict(order)}, indent=2) + "\n").encode())
 
 
 def read_order(folder: Path) -> Order:
@@ -110,7 +112,7 @@ def load_best(folder: Path, variables: Sequence[Any]) -> dict[str, float]:
 def append_history(folder: Path, line: Mapping[str, float]) -> None:
     """Add an epoch to the history, dropping what a killed run wrote of later ones."""
     kept = [each for each in history(folder) if each["epoch"] < line["epoch"]]
-    _write(folder / HISTORY, "".join(json.dumps(each) + "\n" for each in [*kept, dict(line)]).encode())
+    write_whole(folder / HISTORY, "".join(json.dumps(each) + "\n" for each in [*kept, dict(line)]).encode())
 
 
 def history(folder: Path) -> list[dict[str, float]]:
@@ -123,7 +125,7 @@ def _save(file: Path, variables: Sequence[Any], facts: Mapping[str, Any]) -> Non
     arrays: dict[str, Any] = {f"v{number:05}": np.asarray(each) for number, each in enumerate(variables)}
     part = file.with_name(f".{file.stem}.part.npz")
     np.savez(part, facts=np.array(json.dumps(facts)), **arrays)
-    _sync(part)
+    sync(part)
     part.replace(file)
 
 
@@ -139,18 +141,3 @@ def _load(file: Path, variables: Sequence[Any]) -> dict[str, Any]:
     for variable, value in zip(variables, arrays, strict=True):
         variable.assign(value)
     return facts
-
-
-def _write(file: Path, content: bytes) -> None:
-    part = file.with_name(f".{file.name}.part")
-    part.write_bytes(content)
-    _sync(part)
-    part.replace(file)
-
-
-def _sync(file: Path) -> None:
-    handle = os.open(file, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -114,7 +114,7 @@ def train(
         loss = _epoch(epoch, batches, step, order, task.steps, shown)
         agree()
         shown.phase(f"evaluating epoch {epoch + 1} of {order.recipe.epochs}")
-        metrics = task.evaluate(network)
+        metrics = task.results(task.answers(network))
         progress = _advanced(progress, metrics[task.metric])
         if board:
             if progress.best_epoch == progress.epoch:

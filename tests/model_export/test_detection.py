@@ -1,27 +1,15 @@
 """Detectors from training to the exported bundle."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
-from export_command import ROOT
-from signature_runner import SignatureRunner
+from bundle_runner import exported
+from training_command import SLOW_S, run, successful
 
-from model_export import archive
-from model_export.manifest import read_manifest
 from model_export.registry import FULL, find
 
 pytestmark = pytest.mark.model
 
 ENOUGH = 0.85
-
-
-def command(*arguments):
-    line = [sys.executable, "-m", "model_export", *map(str, arguments)]
-    result = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=300)
-    assert result.returncode == 0, result.stdout + result.stderr
-    return result.stdout
 
 
 def test_the_full_network_has_the_parameters_of_yolov3():
@@ -38,22 +26,15 @@ def test_the_full_network_has_the_parameters_of_yolov3():
 def trained(tmp_path_factory):
     """A run's folder, its evaluation as printed."""
     folder = tmp_path_factory.mktemp("yolo") / "run"
-    command("train", "yolo", "--data", "shapes", "--out", folder)
-    return folder, command("evaluate", folder)
+    successful(run("train", "yolo", "--data", "shapes", "--out", folder, timeout=SLOW_S))
+    return folder, successful(run("evaluate", folder))
 
 
 @pytest.fixture(scope="module")
 def run_detector(trained, tmp_path_factory):
     """A function (signature, inputs) -> outputs of the exported and verified bundle."""
-    out = tmp_path_factory.mktemp("bundle") / "shapes"
-    command("export", trained[0], "--out", out, "--name", "shapes")
-    command("verify", out / "1.json")
-    manifest = read_manifest(out / "1.json")
-    folder = tmp_path_factory.mktemp("version")
-    archive.unpack(out / manifest.archive, manifest.files, folder)
-    runner = SignatureRunner(folder)
-    yield runner
-    runner.close()
+    with exported(trained[0], tmp_path_factory) as runner:
+        yield runner
 
 
 def test_the_small_preset_finds_shapes(trained):

@@ -1,28 +1,17 @@
 """Segmenters from training to the exported bundle."""
 
 import itertools
-import subprocess
-import sys
 
 import numpy as np
 import pytest
-from export_command import ROOT
-from signature_runner import SignatureRunner
+from bundle_runner import exported
+from training_command import SLOW_S, run, successful
 
-from model_export import archive
-from model_export.manifest import read_manifest
 from model_export.registry import FULL, SMALL, find
 
 pytestmark = pytest.mark.model
 
 ENOUGH = 0.85
-
-
-def command(*arguments):
-    line = [sys.executable, "-m", "model_export", *map(str, arguments)]
-    result = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=300)
-    assert result.returncode == 0, result.stdout + result.stderr
-    return result.stdout
 
 
 def unet_parameters(channels, classes):
@@ -77,22 +66,16 @@ def test_upsampling_starts_as_bilinear_interpolation():
 def trained(request, tmp_path_factory):
     """A run's folder, its evaluation as printed."""
     folder = tmp_path_factory.mktemp(request.param) / "run"
-    command("train", request.param, "--data", "shapes-masks", "--preset", SMALL, "--out", folder)
-    return folder, command("evaluate", folder)
+    asked = ("train", request.param, "--data", "shapes-masks", "--preset", SMALL)
+    successful(run(*asked, "--out", folder, timeout=SLOW_S))
+    return folder, successful(run("evaluate", folder))
 
 
 @pytest.fixture(scope="module")
 def run_segmenter(trained, tmp_path_factory):
     """A function (signature, inputs) -> outputs of the exported and verified bundle."""
-    out = tmp_path_factory.mktemp("bundle") / "shapes"
-    command("export", trained[0], "--out", out, "--name", "shapes")
-    command("verify", out / "1.json")
-    manifest = read_manifest(out / "1.json")
-    folder = tmp_path_factory.mktemp("version")
-    archive.unpack(out / manifest.archive, manifest.files, folder)
-    runner = SignatureRunner(folder)
-    yield runner
-    runner.close()
+    with exported(trained[0], tmp_path_factory) as runner:
+        yield runner
 
 
 def test_small_presets_segment_shapes(trained):

@@ -1,18 +1,15 @@
 """The text families from data to answers through TensorFlow Serving's C++ loader."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
-from export_command import ROOT
+from bundle_runner import loaded
 from image_files import strings
-from signature_runner import SignatureRunner
+from training_command import run, successful
 
-from model_export import archive, registry
+from model_export import registry
 from model_export.errors import ExportError
-from model_export.manifest import read_manifest
 
 pytestmark = pytest.mark.model
 
@@ -20,18 +17,12 @@ FAMILIES = ("lstm", "attention", "transformer")
 ODD = ["", " \n", "👩\u200d🚀 🎉", "Привет, мир! 你好", "wort " * 4000]
 
 
-def run(*arguments):
-    command = [sys.executable, "-m", "model_export", *map(str, arguments)]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=180)
-    assert result.returncode == 0, result.stdout + result.stderr
-
-
 @pytest.fixture(scope="module", params=FAMILIES)
 def trained(request, tmp_path_factory):
     """Folder of a run of the small preset on the sample texts, evaluated."""
     folder = tmp_path_factory.mktemp("runs") / request.param
-    run("train", request.param, "--data", "languages", "--out", folder)
-    run("evaluate", folder)
+    successful(run("train", request.param, "--data", "languages", "--out", folder))
+    successful(run("evaluate", folder))
     return folder
 
 
@@ -39,13 +30,9 @@ def trained(request, tmp_path_factory):
 def answer(trained, tmp_path_factory):
     """A function (signature, inputs) -> outputs of the exported run."""
     bundle = tmp_path_factory.mktemp("bundles")
-    run("export", trained, "--out", bundle)
-    folder = tmp_path_factory.mktemp("version")
-    manifest = read_manifest(bundle / "1.json")
-    archive.unpack(bundle / manifest.archive, manifest.files, folder)
-    runner = SignatureRunner(folder)
-    yield runner
-    runner.close()
+    successful(run("export", trained, "--out", bundle))
+    with loaded(bundle, tmp_path_factory.mktemp("version")) as runner:
+        yield runner
 
 
 def texts(*values):

@@ -11,6 +11,7 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_S = 250
+SLOW_S = 300
 
 
 def command(*arguments):
@@ -22,10 +23,10 @@ def environment(**more):
     return {**os.environ, "TF_NUM_INTRAOP_THREADS": "1", "OMP_NUM_THREADS": "1", **more}
 
 
-def run(*arguments, **more):
+def run(*arguments, timeout=TIMEOUT_S, **more):
     """Run a command to its end and return it."""
     return subprocess.run(
-        command(*arguments), cwd=ROOT, env=environment(**more), capture_output=True, text=True, timeout=TIMEOUT_S
+        command(*arguments), cwd=ROOT, env=environment(**more), capture_output=True, text=True, timeout=timeout
     )
 
 

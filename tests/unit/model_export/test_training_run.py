@@ -105,7 +105,7 @@ def test_a_write_that_fails_leaves_the_old_state(tmp_path, monkeypatch):
     def full(_file):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(runs, "_sync", full)
+    monkeypatch.setattr(runs, "sync", full)
     with pytest.raises(OSError, match="No space left"):
         runs.save_state(tmp_path, [Variable(2.0)], Progress(2, 0.5, 1))
     loaded = Variable(0.0)
