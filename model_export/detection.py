@@ -37,6 +37,6 @@ def detections(detector: Detector, outputs: Any) -> Detections:
 
     boxes, scores = detector.candidates(outputs)
     found = tf.image.combined_non_max_suppression(
-        boxes[:, :, None], scores, MOST, MOST, OVERLAP, SMALLEST_SCORE, clip_boxes=True
+        boxes, scores, MOST, MOST, OVERLAP, SMALLEST_SCORE, clip_boxes=True
     )
     return Detections(found[0], found[1], tf.cast(found[2], tf.int32), found[3])

@@ -102,7 +102,12 @@ class Detector(Protocol):
         ...
 
     def candidates(self, outputs: Any) -> tuple[Any, Any]:
-        """Return boxes, float32 [batch, n, 4], and scores, float32 [batch, n, classes] in [0, 1], unsuppressed."""
+        """Return boxes and scores, unsuppressed.
+
+        Returns:
+            float32 [batch, n, q, 4], q is 1 where all classes share a box and otherwise the number of classes; and
+            float32 [batch, n, classes] in [0, 1].
+        """
         ...
 
 

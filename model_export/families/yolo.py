@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from model_export.registry import FULL, SMALL, Augmentation, Family, ImageInput, Preset, Recipe, Task
-from model_export.training.losses import cross_entropy_of_each, giou, shared_and_union
+from model_export.training.losses import cross_entropy_of_each, giou, iou
 
 _FULL_SIZE, _SMALL_SIZE = 416, 96
 _FULL_ANCHORS = (
@@ -69,7 +69,7 @@ class YoloDetector:
         import tensorflow as tf
 
         made, raw = self._decoded(outputs)
-        return made, tf.sigmoid(raw[..., 4:5]) * tf.sigmoid(raw[..., 5:])
+        return made[:, :, None], tf.sigmoid(raw[..., 4:5]) * tf.sigmoid(raw[..., 5:])
 
     def _decoded(self, outputs: Any) -> tuple[Any, Any]:
         """Return boxes, float32 [batch, n, 4], and what was made into them, float32 [batch, n, 5 + classes]."""
@@ -143,8 +143,7 @@ def _overlap(made: Any, boxes: Any, labels: Any) -> Any:
     """Return the intersection over union of predictions and objects, float32 [batch, n, objects]."""
     import tensorflow as tf
 
-    shared, union = shared_and_union(made[:, :, None], boxes[:, None])
-    return tf.where(labels[:, None] >= 0, shared / tf.maximum(union, 1e-9), 0.0)
+    return tf.where(labels[:, None] >= 0, iou(made[:, :, None], boxes[:, None]), 0.0)
 
 
 def _convolved(x: Any, channels: int, kernel: int = 3, stride: int = 1) -> Any:

@@ -107,6 +107,13 @@ def shared_and_union(boxes: Any, others: Any) -> tuple[Any, Any]:
     return shared, _area(boxes) + _area(others) - shared
 
 
+def iou(boxes: Any, others: Any) -> Any:
+    """Return the intersection over union of boxes, float32 [...]; arguments as of `shared_and_union`."""
+    import tensorflow as tf
+
+    return tf.math.divide_no_nan(*shared_and_union(boxes, others))
+
+
 def _area(corners: Any) -> Any:
     import tensorflow as tf
 
