@@ -36,7 +36,5 @@ def detections(detector: Detector, outputs: Any) -> Detections:
     import tensorflow as tf
 
     boxes, scores = detector.candidates(outputs)
-    found = tf.image.combined_non_max_suppression(
-        boxes, scores, MOST, MOST, OVERLAP, SMALLEST_SCORE, clip_boxes=True
-    )
+    found = tf.image.combined_non_max_suppression(boxes, scores, MOST, MOST, OVERLAP, SMALLEST_SCORE, clip_boxes=True)
     return Detections(found[0], found[1], tf.cast(found[2], tf.int32), found[3])

@@ -1,8 +1,8 @@
 """Faster R-CNN over a feature pyramid: regions first, then their classes and boxes; https://arxiv.org/abs/1506.01497.
 
 The pyramid is that of https://arxiv.org/abs/1612.03144, the regions' features are those of RoIAlign,
-https://arxiv.org/abs/1703.06870. The full network is the reference of torchvision, `fasterrcnn_resnet50_fpn`, for square
-pictures and with the paper's 300 regions at test time.
+https://arxiv.org/abs/1703.06870. The full network is torchvision's `fasterrcnn_resnet50_fpn`, for square pictures and
+with the paper's 300 regions.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ def _pyramid(stages: Sequence[Any], channels: int) -> list[Any]:
     import keras
 
     layers = keras.layers
-    above, found = None, []
+    above: Any = None
+    found: list[Any] = []
     for stage in reversed(stages):
         x = layers.Conv2D(channels, 1)(stage)
         above = x if above is None else layers.Add()([x, layers.UpSampling2D()(above)])
@@ -83,17 +84,16 @@ def _detecting(image: Any, maps: Sequence[Any], roi_maps: int, heads: _Heads, cl
     anchor_logits = layers.Concatenate(axis=1, dtype="float32")(logits)
     anchor_changes = layers.Concatenate(axis=1, dtype="float32")(changes)
     anchors = heads.pyramid.anchors()
-    regions = _lambda(
-        lambda given: propose(*given, anchors, before=heads.before, count=heads.regions), "regions"
-    )([anchor_logits, anchor_changes])  # fmt: skip
-    cut = _lambda(
-        lambda given: roi_align(
-            given[:-1], given[-1], bins=heads.bins, samples=heads.samples,
-            finest=heads.finest / heads.pyramid.size,
-        ),
-        "roi_align",
-    )([*maps[:roi_maps], regions])  # fmt: skip
-    x = layers.Reshape((heads.regions, -1))(cut)
+
+    def proposed(given: Any) -> Any:
+        return propose(given[0], given[1], anchors, before=heads.before, count=heads.regions)
+
+    def cut(given: Any) -> Any:
+        finest = heads.finest / heads.pyramid.size
+        return roi_align(given[:-1], given[-1], bins=heads.bins, samples=heads.samples, finest=finest)
+
+    regions = _lambda(proposed, "regions")([anchor_logits, anchor_changes])
+    x = layers.Reshape((heads.regions, -1))(_lambda(cut, "roi_align")([*maps[:roi_maps], regions]))
     for _ in range(2):
         x = layers.Dense(heads.units, activation="relu")(x)
     class_logits = layers.Dense(1 + classes, dtype="float32", name="classes")(x)
@@ -123,7 +123,9 @@ def full(classes: int) -> Any:
     body = keras.applications.ResNet50(
         include_top=False, weights=None, input_tensor=keras.layers.Rescaling(1 / 127.5, offset=-1)(image)
     )
-    stages = [body.get_layer(f"conv{stage}_block{block}_out").output for stage, block in ((2, 3), (3, 4), (4, 6), (5, 3))]
+    stages = [
+        body.get_layer(f"conv{stage}_block{block}_out").output for stage, block in ((2, 3), (3, 4), (4, 6), (5, 3))
+    ]
     maps = _pyramid(stages, _FULL.channels)
     coarsest = keras.layers.MaxPooling2D(1, 2)(maps[-1])
     return _detecting(image, [*maps, coarsest], len(maps), _FULL, classes, "faster_rcnn")
@@ -171,7 +173,7 @@ FAMILY = Family(
             input=ImageInput(size=_SMALL.pyramid.size),
             network=small,
             recipe=Recipe(
-                epochs=16, batch_size=16, learning_rate=3e-3,
+                epochs=22, batch_size=16, learning_rate=5e-3,
                 augmentation=Augmentation(shift=0.1, flip=True, brightness=0.1),
             ),
             detector=lambda classes: TwoStageDetector(classes, _SMALL.pyramid),

@@ -19,8 +19,10 @@ _SCALES = (10.0, 5.0)
 """Of the changes of regions, about one over their deviation, as Fast R-CNN and its descendants have them."""
 _SMOOTH = 1 / 9
 """Error of a change from which on its loss is linear."""
-_ANCHOR_GROUNDS, _REGION_GROUNDS = 1.0, 3.0
+_GROUNDS = 3.0
 """Most weight of all that holds nothing over the weight of all that holds something."""
+_BOX_WEIGHT = 0.2
+"""In torchvision, too, boxes weigh about a fifth: their loss is divided by the number of all places drawn."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,8 @@ class TwoStageDetector:
     the first stage; `regions` [batch, n, 4]; and of the second stage `class_logits` [batch, n, 1 + classes], the first
     of them for a region without an object, and `box_changes` [batch, n, 1 + classes, 4].
 
-    The papers draw as many places without an object as with one (three times as many in the second stage) at random;
-    here all count, with weights that add up to the same, so that nothing depends on chance.
+    The papers draw places without an object at random, up to a multiple of those with one; here all count, with weights
+    that add up to such a multiple, so that nothing depends on chance.
     """
 
     classes: int
@@ -67,7 +69,7 @@ class TwoStageDetector:
         holds = tf.reduce_any(fits, axis=-1) | (most >= _OBJECT)
         fitting = tf.argmax(tf.where(fits, overlap, -1.0), axis=-1, output_type=tf.int32)
         nearest = tf.where(tf.reduce_any(fits, axis=-1) & (most < _OBJECT), fitting, nearest)
-        weights = _balanced(holds, ~holds & (most < _GROUND), _ANCHOR_GROUNDS)
+        weights = _balanced(holds, ~holds & (most < _GROUND))
         found = cross_entropy_of_each(logits, tf.cast(holds, tf.float32), weights=weights)
         targets = encode(tf.gather(boxes, nearest, batch_dims=1), anchors)
         return found + _box_loss(changes, targets, holds)
@@ -79,35 +81,35 @@ class TwoStageDetector:
         holds = tf.reduce_max(overlap, axis=-1) >= _HOLDS
         there = tf.reduce_any(regions > 0, axis=-1)
         names = tf.where(holds, 1 + tf.gather(labels, nearest, batch_dims=1), 0)
-        weights = _balanced(holds, ~holds & there, _REGION_GROUNDS)
+        weights = _balanced(holds, ~holds & there)
         named = cross_entropy(logits, names, weights=weights)
         targets = encode(tf.gather(boxes, nearest, batch_dims=1), regions, _SCALES)
         return named + _box_loss(tf.gather(changes, names, batch_dims=2), targets, holds)
 
 
 def _matched(places: Any, boxes: Any, labels: Any) -> tuple[Any, Any]:
-    """Return overlaps, float32 [batch, n, objects], 0 with what is no object, and the largest one's, int32 [batch, n]."""
+    """Return overlaps, float32 [batch, n, objects], 0 with no object, and each place's largest one's object."""
     import tensorflow as tf
 
     overlap = tf.where(labels[:, None] >= 0, iou(places[:, :, None], boxes[:, None]), 0.0)
     return overlap, tf.argmax(overlap, axis=-1, output_type=tf.int32)
 
 
-def _balanced(holds: Any, empty: Any, ratio: float) -> Any:
-    """Return weights, float32 [batch, n]: 1 where an object is, and at most `ratio` times their sum where none is.
+def _balanced(holds: Any, empty: Any) -> Any:
+    """Return weights, float32 [batch, n]: 1 where an object is, and at most three times their sum where none is.
 
     In a batch without any object what is empty counts as if there were one.
     """
     import tensorflow as tf
 
     holding, without = tf.cast(holds, tf.float32), tf.cast(empty, tf.float32)
-    most = ratio * tf.maximum(1.0, tf.reduce_sum(holding))
+    most = _GROUNDS * tf.maximum(1.0, tf.reduce_sum(holding))
     return holding + without * tf.minimum(1.0, tf.math.divide_no_nan(most, tf.reduce_sum(without)))
 
 
 def _box_loss(changes: Any, targets: Any, holds: Any) -> Any:
-    """Return the sum over the four changes of the smooth absolute error, averaged over what holds an object."""
+    """Return the smooth absolute error, summed over a box's changes, averaged over what holds an object, weighted."""
     import tensorflow as tf
 
     weights = tf.repeat(tf.cast(holds, tf.float32)[..., None], 4, axis=-1)
-    return 4 * huber(changes, targets, delta=_SMOOTH, weights=weights) / _SMOOTH
+    return _BOX_WEIGHT * 4 * huber(changes, targets, delta=_SMOOTH, weights=weights) / _SMOOTH

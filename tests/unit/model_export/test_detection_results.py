@@ -83,7 +83,7 @@ def test_a_cell_answers_with_its_anchors_box(yolo):
     boxes, scores = yolo.candidates(predicted((1, 2, 0, 1)))
     best = int(np.asarray(scores).max(axis=-1).argmax())
     assert best == (1 * 4 + 2) * 2
-    np.testing.assert_allclose(boxes[0, best], [0.275, 0.525, 0.475, 0.725], atol=1e-5)
+    np.testing.assert_allclose(boxes[0, best, 0], [0.275, 0.525, 0.475, 0.725], atol=1e-5)
     assert int(np.asarray(scores)[0, best].argmax()) == 1
 
 
