@@ -20,6 +20,10 @@ FEWEST = 20
 """A result on fewer examples says too little to judge."""
 GIVEN = "given"
 """Group of the slices that the user names."""
+OBJECT_SIZE = "size of the objects"
+"""Group of the slices that are of objects and not of examples."""
+_SHOWN = 40
+"""Slices that the report shows; of more, the worst."""
 _FILE, _SLICE = "file", "slice"
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """Weights of red, green and blue in brightness: ITU-R BT.601."""
@@ -197,6 +201,8 @@ def section(results: Sequence[SliceResult], whole: float, metric: str) -> Sectio
         whole: The metric on all examples.
         metric: Its name.
     """
+    shown = results if len(results) <= _SHOWN else sorted(results, key=lambda each: (not each.judged, each.value))
+    shown = shown[:_SHOWN]
     rows = [
         {
             "slice": f"{each.group}: {each.name}",
@@ -205,26 +211,29 @@ def section(results: Sequence[SliceResult], whole: float, metric: str) -> Sectio
             "difference": f"{each.value - whole:+.4f}" if each.judged else "-",
             "": "" if each.judged else "too few to judge" if each.examples < FEWEST else "nothing to find",
         }
-        for each in results
+        for each in shown
     ]
     text = (
         f"{metric} on parts of the examples, and how far it lies from the {whole:.4f} on all of them; it counts the "
-        f"classes that a part holds. A part of fewer than {FEWEST} is not judged; its bar is grey."
+        f"classes that a part holds. A part of fewer than {FEWEST} is not judged; its point is grey."
     )
-    return Section("Slices", text, rows, "slices", _bars(results, whole, metric))
+    if any(each.group == OBJECT_SIZE for each in shown):
+        text += f" By {OBJECT_SIZE} the examples are objects."
+    if len(shown) < len(results):
+        text += f" The {_SHOWN} worst of {len(results)}."
+    return Section("Slices", text, rows, "slices", _points(shown, whole, metric))
 
 
-def _bars(results: Sequence[SliceResult], whole: float, metric: str) -> Any:
-    made, axes = figure(7.0, 1.2 + 0.28 * len(results))
-    places = np.arange(len(results))
-    values = [0.0 if np.isnan(each.value) else each.value for each in results]
-    axes.barh(places, values, color=["tab:blue" if each.judged else "lightgrey" for each in results])
-    axes.axvline(whole, color="k", linestyle="--", linewidth=1, label=f"all: {whole:.3f}")
-    axes.set_yticks(places, [f"{each.group}: {each.name}" for each in results], fontsize=8)
-    axes.invert_yaxis()
-    axes.set_xlim(0, 1)
-    axes.set_xlabel(metric)
-    axes.legend(loc="lower left", fontsize=8)
+def _points(results: Sequence[SliceResult], whole: float, metric: str) -> Any:
+    made, axes = figure(7.0, 1.4 + 0.28 * len(results))
+    for place, each in enumerate(results):
+        color = "tab:blue" if each.judged else "lightgrey"
+        axes.plot([whole, each.value], [place, place], color=color, linewidth=1.5)
+        axes.plot([each.value], [place], "o", color=color)
+    axes.axvline(whole, color="k", linestyle="--", linewidth=1)
+    axes.set_yticks(range(len(results)), [f"{each.group}: {each.name}" for each in results], fontsize=8)
+    axes.set_ylim(len(results) - 0.4, -0.6)
+    axes.set_xlabel(f"{metric}; the dashed line is all examples, {whole:.4f}")
     return made
 
 

@@ -13,7 +13,7 @@ from model_export.datasets.records import Dataset
 from model_export.detection import detections
 from model_export.evaluation import coco, detection
 from model_export.evaluation.report import Section
-from model_export.evaluation.slices import Slice, SliceResult, measured, of_counts
+from model_export.evaluation.slices import OBJECT_SIZE, Slice, SliceResult, measured, of_counts
 from model_export.registry import Preset, Recipe
 from model_export.tasks.images import ImageTraining
 
@@ -71,7 +71,7 @@ class DetectTraining(ImageTraining):
         parts = [*self._known_slices(), *of_counts((labels >= 0).sum(axis=1)), *given]
         sizes = np.prod(boxes[..., 2:] - boxes[..., :2], axis=-1)[labels >= 0]
         by_size = [
-            SliceResult("object size", name, int(there.sum()), metric(every, areas))
+            SliceResult(OBJECT_SIZE, name, int(there.sum()), metric(every, areas))
             for name, areas in coco.AREAS.items()
             if (there := (areas[0] <= sizes) & (sizes < areas[1])).any()
         ]

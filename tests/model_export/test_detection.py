@@ -40,7 +40,9 @@ def test_the_small_preset_finds_shapes(trained):
     assert float(found["map50"]) >= ENOUGH
     page = (folder / "report/report.md").read_text()
     assert "| triangle |" in page
-    for picture in ("pictures", "precision", "training"):
+    assert "| objects in the picture: 2 to 4 |" in page
+    assert "| size of the objects: large (3% and more) |" in page
+    for picture in ("pictures", "precision", "training", "slices"):
         assert f"]({picture}.png)" in page
         assert (folder / f"report/{picture}.png").stat().st_size > 10_000
 

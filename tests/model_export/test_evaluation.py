@@ -23,13 +23,15 @@ def test_the_results_are_those_of_the_best_epoch(digits_run, evaluated):
     stored = json.loads((digits_run / "results.json").read_text())
     assert stored["accuracy"] == pytest.approx(best, abs=1e-9)
     assert stored["data"] == "digits"
+    thirds = [each["examples"] for each in stored["slices"] if each["group"] == "brightness"]
+    assert (len(thirds), sum(thirds)) == (3, 450)
 
 
 def test_the_report_is_a_page_with_pictures(digits_run, evaluated):
     page = (digits_run / "report" / "report.md").read_text()
-    for title in ("Results", "Training", "Classes", "Confusion", "Certainty", "ROC"):
+    for title in ("Results", "Training", "Classes", "Confusion", "Certainty", "ROC", "Slices"):
         assert f"## {title}\n" in page
-    for name in ("training", "confusion", "certainty", "roc"):
+    for name in ("training", "confusion", "certainty", "roc", "slices"):
         assert f"({name}.png)" in page
         with Image.open(digits_run / "report" / f"{name}.png") as picture:
             assert min(picture.size) > 200

@@ -83,7 +83,7 @@ def test_small_presets_segment_shapes(trained):
     folder, printed = trained
     found = dict(line.split(": ", 1) for line in printed.splitlines())
     assert float(found["mean_iou"]) >= ENOUGH
-    for name in ("classes", "confusion", "worst"):
+    for name in ("classes", "confusion", "worst", "| foreground: little"):
         assert name in (folder / "report/report.md").read_text().lower()
     assert (folder / "report/worst.png").stat().st_size > 10_000
 

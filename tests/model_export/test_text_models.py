@@ -52,6 +52,7 @@ def test_the_small_preset_tells_languages_apart(trained):
     assert found["macro_f1"] >= 0.88
     report = (trained / "report" / "report.md").read_text()
     assert "## Mistakes" in report
+    assert "| length in characters: short (" in report
     assert "| text | truth | answer | certainty |" in report
 
 
