@@ -81,12 +81,13 @@ def _train(
 def evaluate(
     run: Annotated[Path, typer.Argument(help="folder of a training run")],
     data: Annotated[str | None, typer.Option(help="other data with the same classes; the run's own if absent")] = None,
+    slices: Annotated[Path | None, typer.Option(help="CSV file,slice: results on parts of the pictures")] = None,
 ) -> None:
     """Evaluate a run's best weights on data it was not trained on and write a report with pictures."""
     _quiet()
     from model_export.evaluation.evaluate import evaluate as run_evaluation
 
-    found, page = run_evaluation(run, data)
+    found, page = run_evaluation(run, data, slices)
     for name, value in found.items():
         print(f"{name}: {value:.4f}")
     print(f"report: {page}")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from model_export.datasets.image_folder import problem
+from model_export.datasets.image_folder import problem, size_of
 from model_export.datasets.records import BadRecord, Dataset, Examples, objects, split
 from model_export.errors import ExportError
 from model_export.registry import Task
@@ -31,9 +31,9 @@ class _Picture:
 
     def add(self, found: _Object, bad: Callable[[str], None]) -> None:
         _, left, top, right, bottom = found
-        # Some tools count the last pixel twice; what lies beyond the picture is cut off below.
-        inside = 0 <= left < min(right, self.width) and 0 <= top < min(bottom, self.height)
-        inside &= right <= self.width + 1 and bottom <= self.height + 1
+        # Tools disagree whether pixels count from 0 or 1; a pixel beyond the picture is cut off below.
+        inside = max(0, left) < min(right, self.width) and max(0, top) < min(bottom, self.height)
+        inside &= left >= -1 and top >= -1 and right <= self.width + 1 and bottom <= self.height + 1
         if not inside:
             bad(
                 f"the box {left:g}, {top:g}, {right:g}, {bottom:g} is empty or outside {self.width:g} x {self.height:g}"
@@ -138,7 +138,7 @@ def _voc_picture(path: Path, file: Path, bad: list[BadRecord]) -> _Picture | Non
             refuse(f"has no whole box: {error}")
             continue
         if name := each.findtext("name", "").strip():
-            # Pixels are counted from 1 there.
+            # Pixels are counted from 1 there, and by many tools from 0.
             picture.add((name, sides[0] - 1, sides[1] - 1, sides[2], sides[3]), refuse)
         else:
             refuse("has no name")
@@ -167,6 +167,10 @@ def _dataset(
             bad.append(BadRecord(str(picture.file), None, reason))
         elif picture.width <= 0 or picture.height <= 0:
             bad.append(BadRecord(str(picture.file), None, "the annotation gives it no size"))
+        elif (size := size_of(picture.file)) != (picture.width, picture.height):
+            stated = f"{picture.width:g} x {picture.height:g}"
+            reason = f"has {size[0]} x {size[1]} pixels, its annotation says {stated}; boxes would be misplaced"
+            bad.append(BadRecord(str(picture.file), None, reason))
         else:
             good.append(picture)
     most = max((len(picture.objects) for picture in good), default=0)

@@ -64,6 +64,14 @@ def _read(path: Path, classes: tuple[str, ...], bad: list[BadRecord]) -> Example
     return Examples(inputs=objects([str(file) for file, _ in good]), targets={"label": labels}, files=True)
 
 
+def size_of(file: Path) -> tuple[int, int]:
+    """Return width and height of an image, from its header alone."""
+    from PIL import Image
+
+    with Image.open(file) as image:
+        return image.size
+
+
 def problem(file: Path) -> str:
     """Return why an image cannot be used; empty when it can."""
     from PIL import Image, UnidentifiedImageError

@@ -1,4 +1,7 @@
-"""Images with masks: `PATH/images/*`, `PATH/masks/<same stem>.png`, and class names in `PATH/classes.txt`."""
+"""Images with masks: `PATH/images/*`, `PATH/masks/<same stem>.png`, and class names in `PATH/classes.txt`.
+
+Or `PATH/train/` and `PATH/test/` with `images/` and `masks/` each.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model_export.datasets.augment import IGNORED
-from model_export.datasets.image_folder import problem
+from model_export.datasets.image_folder import TEST, TRAIN, problem, size_of
 from model_export.datasets.records import BadRecord, Dataset, Examples, objects, split
 from model_export.datasets.shapes_masks import png
 from model_export.errors import ExportError
@@ -20,8 +23,8 @@ IMAGES, MASKS, CLASSES = "images", "masks", "classes.txt"
 def mask_pairs(path: Path, seed: int) -> Dataset:
     """Read images and their masks, one-channel PNG files of class ids, where 255 marks pixels that do not count.
 
-    Line n of `classes.txt`, from 0, names class n. Pairs that cannot be used are left out and listed; a quarter is kept
-    for evaluation.
+    Line n of `classes.txt`, from 0, names class n. Pairs that cannot be used are left out and listed. Without `train`
+    and `test` a quarter is kept for evaluation.
 
     Args:
         path: The folder.
@@ -30,11 +33,25 @@ def mask_pairs(path: Path, seed: int) -> Dataset:
     Raises:
         ExportError: If `images`, `masks` or `classes.txt` is missing, or the class names are wrong.
     """
+    parts = (path / TRAIN, path / TEST)
+    bad: list[BadRecord] = []
+    classes = _classes(path / CLASSES)
+    if all(part.is_dir() for part in parts):
+        train, test = (_pairs(part, classes, bad) for part in parts)
+    else:
+        everything = _pairs(path, classes, bad)
+        train, test = split(everything, np.zeros(len(everything), np.int32), seed)
+    return Dataset(
+        name=path.name, task=Task.SEGMENT, classes=classes, train=train, test=test, license="unknown",
+        source=str(path), bad=tuple(bad),
+    )  # fmt: skip
+
+
+def _pairs(path: Path, classes: tuple[str, ...], bad: list[BadRecord]) -> Examples:
+    """Return the pairs of a folder, adding those that cannot be used to `bad`."""
     for folder in (IMAGES, MASKS):
         if not (path / folder).is_dir():
             raise ExportError(f"{path}: has no folder {folder}; put images into {IMAGES} and masks into {MASKS}")
-    classes = _classes(path / CLASSES)
-    bad: list[BadRecord] = []
     files: list[str] = []
     masks: list[bytes] = []
     stems = set()
@@ -47,18 +64,13 @@ def mask_pairs(path: Path, seed: int) -> Dataset:
             bad.append(BadRecord(str(file), None, f"has no mask {mask.name} in {MASKS}"))
         else:
             try:
-                masks.append(png(_read(mask, _size(file), len(classes))))
+                masks.append(png(_read(mask, size_of(file), len(classes))))
             except ValueError as error:
                 bad.append(BadRecord(str(mask), None, str(error)))
             else:
                 files.append(str(file))
     bad += [BadRecord(str(file), None, "has no image") for file in _files(path / MASKS) if file.stem not in stems]
-    examples = Examples(inputs=objects(files), targets={"mask": objects(masks)}, files=True)
-    train, test = split(examples, np.zeros(len(files), np.int32), seed)
-    return Dataset(
-        name=path.name, task=Task.SEGMENT, classes=classes, train=train, test=test, license="unknown",
-        source=str(path), bad=tuple(bad),
-    )  # fmt: skip
+    return Examples(inputs=objects(files), targets={"mask": objects(masks)}, files=True)
 
 
 def _classes(file: Path) -> tuple[str, ...]:
@@ -73,13 +85,6 @@ def _classes(file: Path) -> tuple[str, ...]:
 
 def _files(folder: Path) -> list[Path]:
     return sorted(each for each in folder.iterdir() if each.is_file() and not each.name.startswith("."))
-
-
-def _size(file: Path) -> tuple[int, int]:
-    from PIL import Image
-
-    with Image.open(file) as image:
-        return image.size
 
 
 def _read(file: Path, size: tuple[int, int], classes: int) -> npt.NDArray[np.uint8]:

@@ -40,6 +40,8 @@ class Examples:
     targets: dict[str, npt.NDArray[Any]]
     """Arrays [n, ...]; a classifier and a text model have `label`, int32 [n]."""
     files: bool = False
+    slices: npt.NDArray[Any] | None = None
+    """Name of the slice that each example belongs to, str [n], dtype object, empty for none; None without slices."""
 
     def __post_init__(self) -> None:
         wrong = [name for name, values in self.targets.items() if len(values) != len(self.inputs)]
@@ -53,7 +55,8 @@ class Examples:
         """Return some of the rows, in the order given."""
         chosen = np.asarray(rows, np.int64)
         targets = {name: values[chosen] for name, values in self.targets.items()}
-        return Examples(inputs=self.inputs[chosen], targets=targets, files=self.files)
+        slices = None if self.slices is None else self.slices[chosen]
+        return Examples(inputs=self.inputs[chosen], targets=targets, files=self.files, slices=slices)
 
     def content(self, row: int) -> bytes:
         """Return the encoded input of a row."""

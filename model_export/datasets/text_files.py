@@ -1,4 +1,7 @@
-"""Texts in files: CSV with the columns `text` and `label`, or JSON Lines with an object of the two per line."""
+"""Texts in files: CSV with the columns `text` and `label`, or JSON Lines with an object of the two per line.
+
+A third one, `slice`, may name the part of the data that a text belongs to; `evaluate` reports every part.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +18,10 @@ from model_export.errors import ExportError
 from model_export.registry import Task
 from model_export.tokens import MAX_BYTES
 
-TEXT, LABEL = "text", "label"
+TEXT, LABEL, SLICE = "text", "label", "slice"
 _NOT_UTF8 = "is not UTF-8"
-_Row = tuple[int, str, str]
-"""Line of the record's beginning, text, label."""
+_Row = tuple[int, str, str, str]
+"""Line of the record's beginning, text, label, slice (empty for none)."""
 
 
 def csv_file(path: Path, seed: int) -> Dataset:
@@ -66,7 +69,8 @@ def _csv_rows(path: Path, bad: list[BadRecord]) -> Iterator[_Row]:
                 reason = f"has {len(row)} columns, the first line has {len(columns)}"
                 bad.append(BadRecord(str(path), line, reason))
                 continue
-            yield line, row[columns.index(TEXT)], row[columns.index(LABEL)]
+            part = row[columns.index(SLICE)] if SLICE in columns else ""
+            yield line, row[columns.index(TEXT)], row[columns.index(LABEL)], part
 
 
 def _columns(path: Path, reader: Iterator[list[str]]) -> list[str]:
@@ -74,10 +78,10 @@ def _columns(path: Path, reader: Iterator[list[str]]) -> list[str]:
         columns = next(reader, [])
     except csv.Error as error:
         raise ExportError(f"{path}: line 1: is not CSV: {error}; write {TEXT},{LABEL} there") from None
-    if columns.count(TEXT) != 1 or columns.count(LABEL) != 1:
+    if columns.count(TEXT) != 1 or columns.count(LABEL) != 1 or columns.count(SLICE) > 1:
         raise ExportError(
-            f"{path}: line 1: must name the columns {TEXT} and {LABEL} once each, got {', '.join(columns)!r}; "
-            f"write {TEXT},{LABEL} there"
+            f"{path}: line 1: must name the columns {TEXT} and {LABEL} once each, and {SLICE} at most once, got "
+            f"{', '.join(columns)!r}; write {TEXT},{LABEL} there"
         )
     return columns
 
@@ -92,8 +96,8 @@ def _json_rows(path: Path, bad: list[BadRecord]) -> Iterator[_Row]:
                 yield line, *found
 
 
-def _json_row(content: bytes) -> tuple[str, str] | str | None:
-    """Return text and label of a line, or why there are none, or None for an empty line."""
+def _json_row(content: bytes) -> tuple[str, str, str] | str | None:
+    """Return text, label and slice of a line, or why there are none, or None for an empty line."""
     try:
         line = content.decode("utf-8-sig").strip()
         record: Any = json.loads(line) if line else None
@@ -107,27 +111,34 @@ def _json_row(content: bytes) -> tuple[str, str] | str | None:
         return None
     if not isinstance(record, dict):
         return "is not an object"
-    text, label = record.get(TEXT), record.get(LABEL)
-    if isinstance(label, int) and not isinstance(label, bool):
-        label = str(label)
-    for name, value in ((TEXT, text), (LABEL, label)):
+    text, label, part = record.get(TEXT), _name(record.get(LABEL)), _name(record.get(SLICE, ""))
+    for name, value in ((TEXT, text), (LABEL, label), (SLICE, part)):
         if not isinstance(value, str):
             return f"has no {name}" if name not in record else f"{name} is not a string"
-    return str(text), str(label)
+    return str(text), str(label), str(part)
+
+
+def _name(value: object) -> object:
+    """Return a whole number as text, anything else as it is."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _dataset(path: Path, rows: list[_Row], bad: list[BadRecord], seed: int) -> Dataset:
-    good: list[tuple[bytes, str]] = []
-    for line, text, label in rows:
-        reason = _problem(text, label.strip())
+    good: list[tuple[bytes, str, str]] = []
+    for line, text, label, part in rows:
+        reason = _problem(text, label.strip(), part.strip())
         if reason:
             bad.append(BadRecord(str(path), line, reason))
         else:
-            good.append((text.encode(), label.strip()))
-    classes = tuple(sorted({label for _, label in good}))
+            good.append((text.encode(), label.strip(), part.strip()))
+    classes = tuple(sorted({label for _, label, _ in good}))
     number = {label: each for each, label in enumerate(classes)}
-    labels = np.array([number[label] for _, label in good], np.int32)
-    train, test = split(Examples(inputs=objects([text for text, _ in good]), targets={"label": labels}), labels, seed)
+    labels = np.array([number[label] for _, label, _ in good], np.int32)
+    examples = Examples(
+        inputs=objects([text for text, _, _ in good]), targets={"label": labels},
+        slices=objects([part for _, _, part in good]),
+    )  # fmt: skip
+    train, test = split(examples, labels, seed)
     bad.sort(key=lambda record: record.line or 0)
     return Dataset(
         name=path.stem, task=Task.LABEL, classes=classes, train=train, test=test, license="unknown",
@@ -135,11 +146,11 @@ def _dataset(path: Path, rows: list[_Row], bad: list[BadRecord], seed: int) -> D
     )  # fmt: skip
 
 
-def _problem(text: str, label: str) -> str:
+def _problem(text: str, label: str, part: str) -> str:
     """Return why a record cannot be used; empty when it can."""
     try:
         size = len(text.encode())
-        label.encode()
+        (label + part).encode()
     except UnicodeEncodeError:
         return _NOT_UTF8
     if not text.strip():
@@ -150,4 +161,6 @@ def _problem(text: str, label: str) -> str:
         return "the label is empty"
     if not label.isprintable():
         return "the label has a line break or control character"  # the exported labels are lines of a file
+    if not part.isprintable():
+        return "the slice has a line break or control character"
     return ""

@@ -9,6 +9,7 @@ from typing import Any
 from model_export import datasets
 from model_export.datasets.records import Dataset
 from model_export.errors import ExportError
+from model_export.evaluation import slices
 from model_export.evaluation.report import Report, Section, figure
 from model_export.files import write_whole
 from model_export.registry import find
@@ -19,12 +20,13 @@ from model_export.training.run import Order
 _BAD_SHOWN = 50
 
 
-def evaluate(folder: Path, data: str | None) -> tuple[dict[str, float], Path]:
+def evaluate(folder: Path, data: str | None, slices_file: Path | None = None) -> tuple[dict[str, float], Path]:
     """Evaluate a run's best weights and write its report.
 
     Args:
         folder: The run's folder; gets `report/` and `results.json`.
         data: Another data set than the run's own; its classes must be the run's.
+        slices_file: CSV file with the columns `file` and `slice`, for data whose examples are files.
 
     Returns:
         The results, and the report's page.
@@ -39,18 +41,23 @@ def evaluate(folder: Path, data: str | None) -> tuple[dict[str, float], Path]:
             f"--data: {data or order.data} has the classes {', '.join(dataset.classes)}, the run was trained for "
             f"{', '.join(order.classes)}; give data with the same classes"
         )
+    given = slices.given(dataset.test) if slices_file is None else slices.of_file(slices_file, dataset)
     preset = find(order.family).preset(order.preset)
     network = preset.network(len(order.classes))
     runs.load_best(folder, network.variables)
     task = training_of(dataset, preset, order.recipe, order.vocabulary)
     answers = task.answers(network)
     found = task.results(answers)
+    whole, parts = task.slices(answers, given)
     report = Report(f"{order.family} ({order.preset}) on {dataset.name}")
     report.sections += [_summary(order, dataset, found), _history(folder)]
     report.sections += task.sections(answers)
+    report.sections += [slices.section(parts, whole, task.metric)] if parts else []
     report.sections += _left_out(dataset)
     page = report.write(folder / runs.REPORT)
-    content = {"data": dataset.name, "data_digest": dataset.digest, **found}
+    content = {
+        "data": dataset.name, "data_digest": dataset.digest, **found, "slices": slices.as_json(parts, whole)
+    }  # fmt: skip
     write_whole(folder / runs.RESULTS, (json.dumps(content, indent=2) + "\n").encode())
     return found, page
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from model_export.datasets.records import Dataset
 from model_export.evaluation.report import Section
+from model_export.evaluation.slices import Slice, SliceResult
 from model_export.registry import Preset, Recipe, Task
 
 
@@ -36,6 +38,13 @@ class TaskTraining(Protocol):
 
     def sections(self, answers: Any) -> list[Section]:
         """Return the sections of the report about the evaluation examples."""
+        ...
+
+    def slices(self, answers: Any, given: Sequence[Slice]) -> tuple[float, list[SliceResult]]:
+        """Return the metric on all evaluation examples, and on the parts of them that the task knows or is given.
+
+        Classes count that a part's truth holds: else one wrong answer would add a class without a hit.
+        """
         ...
 
 

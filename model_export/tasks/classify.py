@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 from model_export.datasets.pipeline import ImagePipeline
 from model_export.evaluation.classification import sections, worst
 from model_export.evaluation.report import Section
+from model_export.evaluation.slices import Slice, SliceResult, measured
 from model_export.tasks.images import ImageTraining
 from model_export.training.losses import cross_entropy
 
@@ -41,9 +43,15 @@ class ClassifyTraining(ImageTraining):
 
     def sections(self, answers: npt.NDArray[np.float32]) -> list[Section]:
         """Return classes, confusion, certainty, ROC and the worst mistakes."""
-        labels, pictures = self._test.targets["label"], self._test.pictures()
-        mistakes = worst(answers, labels, self._names, lambda row: pictures[row])
+        labels = self._test.targets["label"]
+        mistakes = worst(answers, labels, self._names, lambda row: self._pictures[row])
         return [*sections(answers, labels, self._names), *([mistakes] if mistakes else [])]
+
+    def slices(self, answers: npt.NDArray[np.float32], given: Sequence[Slice]) -> tuple[float, list[SliceResult]]:
+        """Return accuracy by brightness, contrast and size, and on what is given."""
+        right = answers.argmax(axis=1) == self._test.targets["label"]
+        parts = [*self._known_slices(), *given]
+        return float(right.mean()), measured(parts, lambda rows: float(right[rows].mean()))
 
 
 def probabilities(network: Any, pipeline: ImagePipeline) -> npt.NDArray[np.float32]:
@@ -70,11 +78,11 @@ def results(scores: npt.NDArray[np.float32], labels: npt.NDArray[np.int32]) -> d
     return found
 
 
-def macro_f1(answers: npt.NDArray[Any], labels: npt.NDArray[Any]) -> float:
-    """Return the mean of every class's F1, of the classes that occur in answers or labels."""
+def macro_f1(answers: npt.NDArray[Any], labels: npt.NDArray[Any], classes: npt.NDArray[Any] | None = None) -> float:
+    """Return the mean of every class's F1: of the classes given, else of those that occur in answers or labels."""
     from sklearn.metrics import f1_score
 
-    return float(f1_score(labels, answers, average="macro", zero_division=0))
+    return float(f1_score(labels, answers, labels=classes, average="macro", zero_division=0))
 
 
 def calibration_error(scores: npt.NDArray[np.float32], labels: npt.NDArray[np.int32]) -> float:

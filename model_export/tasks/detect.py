@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from model_export.datasets.records import Dataset
 from model_export.detection import detections
 from model_export.evaluation import coco, detection
 from model_export.evaluation.report import Section
+from model_export.evaluation.slices import OBJECT_SIZE, Slice, SliceResult, measured, of_counts
 from model_export.registry import Preset, Recipe
 from model_export.tasks.images import ImageTraining
 
@@ -54,4 +56,23 @@ class DetectTraining(ImageTraining):
 
     def sections(self, answers: _Answers) -> list[Section]:
         """Return classes, precision and recall, and the pictures with the worst answers."""
-        return detection.sections(self._test.pictures(), self._truth, answers, self._names)
+        return detection.sections(self._pictures, self._truth, answers, self._names)
+
+    def slices(self, answers: _Answers, given: Sequence[Slice]) -> tuple[float, list[SliceResult]]:
+        """Return mean average precision at 0.5 by brightness, contrast, size, objects and their size, and as given."""
+        classes, boxes, labels = len(self._names), *self._truth
+
+        def metric(rows: npt.NDArray[np.int64], areas: tuple[float, float] = coco.ALL_AREAS) -> float:
+            boxes_found, scores, ids = answers
+            found = (boxes_found[rows], scores[rows], ids[rows])
+            return coco.at_half(coco.average_precision((boxes[rows], labels[rows]), found, classes, areas))
+
+        every = np.arange(len(labels))
+        parts = [*self._known_slices(), *of_counts((labels >= 0).sum(axis=1)), *given]
+        sizes = np.prod(boxes[..., 2:] - boxes[..., :2], axis=-1)[labels >= 0]
+        by_size = [
+            SliceResult(OBJECT_SIZE, name, int(there.sum()), metric(every, areas))
+            for name, areas in coco.AREAS.items()
+            if (there := (areas[0] <= sizes) & (sizes < areas[1])).any()
+        ]
+        return metric(every), [*measured(parts, metric), *by_size]

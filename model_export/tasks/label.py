@@ -13,9 +13,10 @@ from model_export.datasets.records import Dataset, whole_batches
 from model_export.datasets.texts import TextPipeline
 from model_export.evaluation.classification import sections
 from model_export.evaluation.report import Section
+from model_export.evaluation.slices import Slice, SliceResult, measured, of_texts
 from model_export.evaluation.texts import mistakes
 from model_export.registry import Preset, Recipe
-from model_export.tasks.classify import results
+from model_export.tasks.classify import macro_f1, results
 from model_export.training.losses import cross_entropy
 
 
@@ -64,3 +65,12 @@ class LabelTraining:
         """Return classes, confusion, certainty, ROC and the worst mistakes."""
         wrong = mistakes(answers, self._examples, self._names)
         return [*sections(answers, self._examples.targets["label"], self._names), *([wrong] if wrong else [])]
+
+    def slices(self, answers: npt.NDArray[np.float32], given: Sequence[Slice]) -> tuple[float, list[SliceResult]]:
+        """Return macro F1 by length, and on what is given."""
+        best, labels = answers.argmax(axis=1), self._examples.targets["label"]
+
+        def metric(rows: npt.NDArray[np.int64]) -> float:
+            return macro_f1(best[rows], labels[rows], np.unique(labels[rows]))
+
+        return metric(np.arange(len(labels))), measured([*of_texts(self._examples), *given], metric)

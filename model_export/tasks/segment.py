@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 from model_export.datasets.augment import IGNORED, MASK
 from model_export.evaluation.report import Section
 from model_export.evaluation.segmentation import confusion, overlaps, sections
+from model_export.evaluation.slices import Slice, SliceResult, measured, of_masks
 from model_export.tasks.images import ImageTraining
 from model_export.training.losses import cross_entropy, dice
 
@@ -49,7 +51,19 @@ class SegmentTraining(ImageTraining):
 
     def sections(self, answers: npt.NDArray[np.uint8]) -> list[Section]:
         """Return classes, confusion of pixels and the worst pictures."""
-        return sections(self._test.pictures(), answers, self._test.targets[MASK], self._names)
+        return sections(self._pictures, answers, self._test.targets[MASK], self._names)
+
+    def slices(self, answers: npt.NDArray[np.uint8], given: Sequence[Slice]) -> tuple[float, list[SliceResult]]:
+        """Return mean IoU by brightness, contrast, size and share of foreground, and on what is given."""
+        masks = self._test.targets[MASK]
+
+        def metric(rows: npt.NDArray[np.int64]) -> float:
+            counts = confusion(answers[rows], masks[rows], len(self._names))
+            there = counts.sum(axis=1) > 0
+            return float(overlaps(counts)[there].mean()) if there.any() else float("nan")
+
+        parts = [*self._known_slices(), *of_masks(masks, IGNORED), *given]
+        return metric(np.arange(len(masks))), measured(parts, metric)
 
 
 def results(counts: npt.NDArray[np.int64], classes: tuple[str, ...]) -> dict[str, float]:

@@ -1,4 +1,7 @@
-"""Writes SavedModels that TensorFlow Serving must not get; run as `python bad_models.py KIND FOLDER`."""
+"""Writes SavedModels that TensorFlow Serving must not get; run as `python bad_models.py FOLDER KIND...`.
+
+Each goes into the folder of its kind. One process writes all, because importing TensorFlow takes longer than any model.
+"""
 
 import sys
 from pathlib import Path
@@ -46,4 +49,5 @@ def write(kind, folder):
 
 
 if __name__ == "__main__":
-    write(sys.argv[1], sys.argv[2])
+    for each in sys.argv[2:]:
+        write(each, f"{sys.argv[1]}/{each}")

@@ -1,14 +1,12 @@
-"""One export and one training run for all tests of this folder."""
+"""One export, and one training run of each family, for all tests of this folder."""
 
 import subprocess
 
 import pytest
+from bundle_runner import unpack
 from export_command import ROOT, export_command
 from signature_runner import SignatureRunner
-from training_command import run, successful
-
-from model_export import archive
-from model_export.manifest import read_manifest
+from trained_models import TrainedModels
 
 
 @pytest.fixture(scope="session")
@@ -24,9 +22,8 @@ def bundle(tmp_path_factory):
 @pytest.fixture(scope="session")
 def version_folder(bundle, tmp_path_factory):
     """The unpacked archive of version 1."""
-    manifest = read_manifest(bundle / "1.json")
     folder = tmp_path_factory.mktemp("version")
-    archive.unpack(bundle / manifest.archive, manifest.files, folder)
+    unpack(bundle, folder)
     return folder
 
 
@@ -39,8 +36,12 @@ def run_signature(version_folder):
 
 
 @pytest.fixture(scope="session")
-def digits_run(tmp_path_factory):
+def models(tmp_path_factory):
+    """The trained families, as `TrainedModels` makes them."""
+    return TrainedModels(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="session")
+def digits_run(models):
     """Folder of a finished run of VGG16, small, on the digits."""
-    folder = tmp_path_factory.mktemp("runs") / "digits"
-    successful(run("train", "vgg16", "--data", "digits", "--out", folder))
-    return folder
+    return models.run("vgg16")

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from bundle_runner import exported
-from training_command import SLOW_S, run, successful
+from bundle_runner import loaded
 
 from model_export.registry import FULL, find
 
@@ -23,17 +22,15 @@ def test_the_full_network_has_the_parameters_of_yolov3():
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def trained(models):
     """A run's folder, its evaluation as printed."""
-    folder = tmp_path_factory.mktemp("yolo") / "run"
-    successful(run("train", "yolo", "--data", "shapes", "--out", folder, timeout=SLOW_S))
-    return folder, successful(run("evaluate", folder))
+    return models.run("yolo"), models.evaluation("yolo")
 
 
 @pytest.fixture(scope="module")
-def run_detector(trained, tmp_path_factory):
+def run_detector(models, tmp_path_factory):
     """A function (signature, inputs) -> outputs of the exported and verified bundle."""
-    with exported(trained[0], tmp_path_factory) as runner:
+    with loaded(models.bundle("yolo"), tmp_path_factory.mktemp("version")) as runner:
         yield runner
 
 
@@ -43,7 +40,9 @@ def test_the_small_preset_finds_shapes(trained):
     assert float(found["map50"]) >= ENOUGH
     page = (folder / "report/report.md").read_text()
     assert "| triangle |" in page
-    for picture in ("pictures", "precision", "training"):
+    assert "| objects in the picture: 2 to 4 |" in page
+    assert "| size of the objects: large (3% and more) |" in page
+    for picture in ("pictures", "precision", "training", "slices"):
         assert f"]({picture}.png)" in page
         assert (folder / f"report/{picture}.png").stat().st_size > 10_000
 

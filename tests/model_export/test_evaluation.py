@@ -4,7 +4,7 @@ import json
 
 import pytest
 from PIL import Image
-from training_command import history, reported, run, successful
+from training_command import history, reported, run
 
 from model_export.manifest import read_manifest
 
@@ -12,9 +12,9 @@ pytestmark = pytest.mark.model
 
 
 @pytest.fixture(scope="module")
-def evaluated(digits_run):
+def evaluated(models):
     """What `evaluate` printed."""
-    return successful(run("evaluate", digits_run))
+    return models.evaluation("vgg16")
 
 
 def test_the_results_are_those_of_the_best_epoch(digits_run, evaluated):
@@ -23,13 +23,15 @@ def test_the_results_are_those_of_the_best_epoch(digits_run, evaluated):
     stored = json.loads((digits_run / "results.json").read_text())
     assert stored["accuracy"] == pytest.approx(best, abs=1e-9)
     assert stored["data"] == "digits"
+    thirds = [each["examples"] for each in stored["slices"] if each["group"] == "brightness"]
+    assert (len(thirds), sum(thirds)) == (3, 450)
 
 
 def test_the_report_is_a_page_with_pictures(digits_run, evaluated):
     page = (digits_run / "report" / "report.md").read_text()
-    for title in ("Results", "Training", "Classes", "Confusion", "Certainty", "ROC"):
+    for title in ("Results", "Training", "Classes", "Confusion", "Certainty", "ROC", "Slices"):
         assert f"## {title}\n" in page
-    for name in ("training", "confusion", "certainty", "roc"):
+    for name in ("training", "confusion", "certainty", "roc", "slices"):
         assert f"({name}.png)" in page
         with Image.open(digits_run / "report" / f"{name}.png") as picture:
             assert min(picture.size) > 200
@@ -45,11 +47,8 @@ def test_other_data_must_have_the_same_classes(digits_run, tmp_path):
     assert "has the classes cat, dog, the run was trained for 0, 1, 2" in result.stderr
 
 
-def test_a_run_becomes_a_verified_bundle_with_its_results(digits_run, evaluated, tmp_path):
-    bundle = tmp_path / "bundle"
-    successful(run("export", digits_run, "--out", bundle, "--name", "digits"))
-    assert "verified: digits version 1" in successful(run("verify", bundle / "1.json"))
-    manifest = read_manifest(bundle / "1.json")
+def test_a_run_becomes_a_verified_bundle_with_its_results(models, evaluated):
+    manifest = read_manifest(models.bundle("vgg16") / "1.json")
     assert manifest.metrics["accuracy"] == pytest.approx(reported(evaluated, "accuracy"), abs=1e-4)
     assert manifest.license == "CC-BY-4.0"
     assert manifest.labels.count == 10

@@ -4,10 +4,9 @@ import itertools
 
 import numpy as np
 import pytest
-from bundle_runner import exported
-from training_command import SLOW_S, run, successful
+from bundle_runner import loaded
 
-from model_export.registry import FULL, SMALL, find
+from model_export.registry import FULL, find
 
 pytestmark = pytest.mark.model
 
@@ -63,18 +62,20 @@ def test_upsampling_starts_as_bilinear_interpolation():
 
 
 @pytest.fixture(scope="module", params=["unet", "fcn"])
-def trained(request, tmp_path_factory):
-    """A run's folder, its evaluation as printed."""
-    folder = tmp_path_factory.mktemp(request.param) / "run"
-    asked = ("train", request.param, "--data", "shapes-masks", "--preset", SMALL)
-    successful(run(*asked, "--out", folder, timeout=SLOW_S))
-    return folder, successful(run("evaluate", folder))
+def family(request):
+    return request.param
 
 
 @pytest.fixture(scope="module")
-def run_segmenter(trained, tmp_path_factory):
+def trained(models, family):
+    """A run's folder, its evaluation as printed."""
+    return models.run(family), models.evaluation(family)
+
+
+@pytest.fixture(scope="module")
+def run_segmenter(models, family, tmp_path_factory):
     """A function (signature, inputs) -> outputs of the exported and verified bundle."""
-    with exported(trained[0], tmp_path_factory) as runner:
+    with loaded(models.bundle(family), tmp_path_factory.mktemp("version")) as runner:
         yield runner
 
 
@@ -82,7 +83,7 @@ def test_small_presets_segment_shapes(trained):
     folder, printed = trained
     found = dict(line.split(": ", 1) for line in printed.splitlines())
     assert float(found["mean_iou"]) >= ENOUGH
-    for name in ("classes", "confusion", "worst"):
+    for name in ("classes", "confusion", "worst", "| foreground: little"):
         assert name in (folder / "report/report.md").read_text().lower()
     assert (folder / "report/worst.png").stat().st_size > 10_000
 

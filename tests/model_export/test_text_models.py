@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from bundle_runner import loaded
 from image_files import strings
-from training_command import run, successful
 
 from model_export import registry
 from model_export.errors import ExportError
@@ -18,20 +17,21 @@ ODD = ["", " \n", "👩\u200d🚀 🎉", "Привет, мир! 你好", "wort "
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
-def trained(request, tmp_path_factory):
-    """Folder of a run of the small preset on the sample texts, evaluated."""
-    folder = tmp_path_factory.mktemp("runs") / request.param
-    successful(run("train", request.param, "--data", "languages", "--out", folder))
-    successful(run("evaluate", folder))
-    return folder
+def family(request):
+    return request.param
 
 
 @pytest.fixture(scope="module")
-def answer(trained, tmp_path_factory):
+def trained(models, family):
+    """Folder of a run of the small preset on the sample texts, evaluated."""
+    models.evaluation(family)
+    return models.run(family)
+
+
+@pytest.fixture(scope="module")
+def answer(models, family, tmp_path_factory):
     """A function (signature, inputs) -> outputs of the exported run."""
-    bundle = tmp_path_factory.mktemp("bundles")
-    successful(run("export", trained, "--out", bundle))
-    with loaded(bundle, tmp_path_factory.mktemp("version")) as runner:
+    with loaded(models.bundle(family), tmp_path_factory.mktemp("version")) as runner:
         yield runner
 
 
@@ -52,6 +52,7 @@ def test_the_small_preset_tells_languages_apart(trained):
     assert found["macro_f1"] >= 0.88
     report = (trained / "report" / "report.md").read_text()
     assert "## Mistakes" in report
+    assert "| length in characters: short (" in report
     assert "| text | truth | answer | certainty |" in report
 
 

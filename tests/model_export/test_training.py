@@ -39,9 +39,8 @@ def test_vgg16_learns_the_digits(digits_run):
     assert [line["epoch"] for line in lines] == list(range(1, len(lines) + 1))
 
 
-def test_efficientnet_b0_learns_the_digits(tmp_path):
-    successful(run("train", "efficientnet-b0", "--data", "digits", "--out", tmp_path / "run"))
-    assert max(line["accuracy"] for line in history(tmp_path / "run")) >= 0.97
+def test_efficientnet_b0_learns_the_digits(models):
+    assert max(line["accuracy"] for line in history(models.run("efficientnet-b0"))) >= 0.97
 
 
 def test_a_run_leaves_whole_files_and_tensorboard_events(digits_run):

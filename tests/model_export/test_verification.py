@@ -146,26 +146,33 @@ def test_a_batch_size_without_warm_up_is_refused(repack):
     assert_refused(verify(repack(change, batching=batching)), "no request of signature", "[12]")
 
 
-@pytest.mark.parametrize(
-    ("kind", "reason"),
-    [
-        ("tracked", "warm-up record 1: .*FAILED_PRECONDITION: .*Could not find variable"),
-        ("reads files", "the graph holds ReadFile"),
-        ("writes files", "the graph holds WriteFile"),
-        ("absolute path", "holds the path '/etc/hostname'"),
-        ("python", "the graph holds EagerPyFunc"),
-        ("no batch", r"output y has shape \[\] for a batch of 1; its first dimension must be the batch"),
-        ("half", "signature serving_default: y: DT_HALF is not served"),
-        ("cold", "tf_serving_warmup_requests: missing"),
-    ],
-)
-def test_a_model_that_the_server_would_not_run_is_refused_with_the_reason(tmp_path, kind, reason):
-    folder = tmp_path / "version"
+BAD_MODELS = {
+    "tracked": "warm-up record 1: .*FAILED_PRECONDITION: .*Could not find variable",
+    "reads files": "the graph holds ReadFile",
+    "writes files": "the graph holds WriteFile",
+    "absolute path": "holds the path '/etc/hostname'",
+    "python": "the graph holds EagerPyFunc",
+    "no batch": r"output y has shape \[\] for a batch of 1; its first dimension must be the batch",
+    "half": "signature serving_default: y: DT_HALF is not served",
+    "cold": "tf_serving_warmup_requests: missing",
+}
+"""Why each kind that `bad_models.py` writes is refused."""
+
+
+@pytest.fixture(scope="module")
+def bad_models(tmp_path_factory):
+    """Folder with a version folder of each kind."""
+    folder = tmp_path_factory.mktemp("bad")
     environment = os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    command = [sys.executable, str(HERE / "bad_models.py"), kind, str(folder)]
+    command = [sys.executable, str(HERE / "bad_models.py"), str(folder), *BAD_MODELS]
     subprocess.run(command, env=environment, check=True, capture_output=True, timeout=120)
+    return folder
+
+
+@pytest.mark.parametrize(("kind", "reason"), BAD_MODELS.items())
+def test_a_model_that_the_server_would_not_run_is_refused_with_the_reason(bad_models, kind, reason):
     with pytest.raises(ExportError, match=reason):
-        probe(folder, "float32", lambda _: None)
+        probe(bad_models / kind, "float32", lambda _: None)
 
 
 def test_golden_answers_that_the_model_does_not_give_are_refused(repack):

@@ -78,6 +78,27 @@ def test_missing_and_broken_pictures_are_left_out(annotations, tmp_path):
     assert len(dataset.train) + len(dataset.test) == 6
 
 
+def test_a_picture_of_another_size_than_annotated_is_left_out(annotations, tmp_path):
+    picture(tmp_path / "images" / "3.png", (20, 40))
+    (bad,) = annotations[1]().bad
+    assert bad.file.endswith("3.png")
+    assert "has 20 x 40 pixels, its annotation says 40 x 20" in bad.reason
+
+
+def test_a_pixel_beyond_the_picture_is_cut_off_and_more_is_refused(annotations):
+    content, write = annotations
+    for each in content["annotations"]:
+        each["bbox"] = [-1, -0.5, 42, 21]
+    dataset = write()
+    assert dataset.bad == ()
+    np.testing.assert_array_equal(dataset.train.targets["boxes"][:, 0], [[0, 0, 1, 1]] * 6)
+    content["annotations"] += [
+        {"image_id": 0, "category_id": 7, "bbox": bbox}
+        for bbox in ([-1.5, 5, 9, 5], [5, -1.5, 9, 5], [30, 5, 11.5, 5], [5, 10, 9, 11.5], [-1, 5, 1, 5])
+    ]
+    assert ["is empty or outside 40 x 20" in each.reason for each in write().bad] == [True] * 5
+
+
 def test_crowds_are_left_out_and_empty_pictures_stay(annotations):
     content, write = annotations
     for each in content["annotations"]:
@@ -119,6 +140,14 @@ def test_voc_boxes_count_pixels_from_one(folder):
     assert dataset.classes == ("dog",)
     np.testing.assert_allclose(dataset.train.targets["boxes"][0, 0], [0.25, 0.25, 0.75, 0.75])
     assert (len(dataset.train), len(dataset.test)) == (6, 2)
+
+
+def test_a_tool_that_counts_from_zero_is_read(folder):
+    (folder / "Annotations" / "0.xml").write_text(VOC.format(name=0, objects=OBJECT.format("dog", 0, 0, 39, 19)))
+    dataset = load(f"voc:{folder}", 0)
+    assert dataset.bad == ()
+    every = np.concatenate([dataset.train.targets["boxes"], dataset.test.targets["boxes"]])[:, 0]
+    np.testing.assert_allclose(every[every[:, 0] == 0], [[0, 0, 0.95, 0.975]])
 
 
 @pytest.mark.parametrize(

@@ -161,6 +161,25 @@ def test_another_answer_is_refused(name, value, reason):
         golden.compare("s", expected, expected | {name: value}, 1e-5)
 
 
+def segmented(*flipped):
+    mask = np.zeros((2, 64, 64), np.uint8)
+    for place in flipped:
+        mask[1].flat[place] = 1
+    ids = np.arange(2)[:, None, None]
+    return {"mask": mask, "scores": np.stack([np.mean(each == ids, axis=(1, 2)) for each in mask]).astype(np.float32)}
+
+
+def test_shares_of_a_mask_may_differ_by_the_pixels_that_differ():
+    """One of 64 x 64 pixels is 24 times the tolerance of other numbers."""
+    assert golden.compare("s", segmented(), segmented(5), 1e-5) <= 1e-7
+    with pytest.raises(ExportError, match="of mask differ from Keras's"):
+        golden.compare("s", segmented(), segmented(*range(20)), 1e-5)
+    with pytest.raises(ExportError, match=r"scores differ from Keras by 0\.0002"):
+        golden.compare("s", segmented(), segmented(5) | {"scores": segmented(5, 6)["scores"]}, 1e-5)
+    with pytest.raises(ExportError, match=r"scores differ from Keras by 0\.0002"):
+        golden.compare("s", segmented(), segmented() | {"scores": segmented(5)["scores"]}, 1e-5)
+
+
 def test_doubled_weights_and_foreign_files_are_refused(tmp_path):
     from model_export.manifest import FileEntry
 

@@ -125,6 +125,34 @@ def test_bad_pairs_are_left_out_with_the_reason(pairs):
     assert len(load(pairs).train) + len(load(pairs).test) == 6
 
 
+@pytest.fixture
+def parts(pairs):
+    """The same pairs, the last three of them in a folder of their own."""
+    for number in range(12):
+        for kind, suffix in (("images", "jpg"), ("masks", "png")):
+            part = pairs / ("test" if number > 8 else "train") / kind
+            part.mkdir(parents=True, exist_ok=True)
+            (pairs / kind / f"{number}.{suffix}").rename(part / f"{number}.{suffix}")
+    for kind in ("images", "masks"):
+        (pairs / kind).rmdir()
+    return pairs
+
+
+def test_pairs_may_be_split_by_folders(parts):
+    Image.new("L", (6, 5), 2).save(parts / "test/masks/9.png")
+    found = load(parts)
+    assert [Path(file).stem for file in found.test.inputs] == ["10", "11"]
+    assert len(found.train) == 9
+    assert [each.file for each in found.bad] == [str(parts / "test/masks/9.png")]
+
+
+@pytest.mark.parametrize("missing", ["test/images", "train/masks"])
+def test_a_missing_folder_of_a_part_is_named(parts, missing):
+    (parts / missing).rename(parts / "elsewhere")
+    with pytest.raises(ExportError, match=f"{missing.split('/')[0]}: has no folder {missing.split('/')[1]}"):
+        load(parts)
+
+
 @pytest.mark.parametrize("missing", ["images", "masks", "classes.txt"])
 def test_a_missing_part_is_named(pairs, missing):
     (pairs / missing).rename(pairs / "elsewhere")
