@@ -156,9 +156,9 @@ def test_damaged_golden_answers_are_refused(tmp_path, damage):
 )
 def test_another_answer_is_refused(name, value, reason):
     expected = ANSWERS["serving_default"][1]
-    assert golden.compare("s", expected, expected, 1e-5) == 0
+    assert golden.compare("s", expected, expected, "float32") == 0
     with pytest.raises(ExportError, match=reason):
-        golden.compare("s", expected, expected | {name: value}, 1e-5)
+        golden.compare("s", expected, expected | {name: value}, "float32")
 
 
 def test_doubled_weights_and_foreign_files_are_refused(tmp_path):
