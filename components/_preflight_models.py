@@ -59,7 +59,7 @@ def check_containers(needs: SiteNeeds, report: Report) -> None:
             )
         elif server.peak_mib > server.memory_mib * _TIGHT:
             report.warning(
-                f"site {needs.name}: {field} is {server.memory_mib} MiB, and {took}; requests being answered need some too"
+                f"site {needs.name}: {field} is {server.memory_mib} MiB, and {took}; requests need some, too"
             )
 
 

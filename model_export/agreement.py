@@ -15,7 +15,6 @@ import numpy.typing as npt
 from model_export.detection import OVERLAP, SMALLEST_SCORE
 
 Outputs = Mapping[str, npt.NDArray[Any]]
-_NAMES = ("class_ids", "classes", "labels")
 
 
 def is_ranked(outputs: Outputs) -> bool:
@@ -27,8 +26,8 @@ def compare(expected: Outputs, answers: Outputs, tolerance: float) -> tuple[floa
     """Compare ranked outputs entry by entry.
 
     An entry agrees when the other answer has one of the same class and label, with a box that overlaps by more than
-    half where there are boxes, and a score within the tolerance. It also agrees when its score is so near the lowest
-    that the other answer holds, or for a detector may hold, that rounding decides whether it is listed.
+    half where there are boxes, and a score within the tolerance. It also agrees when the other has no such entry and its
+    score is so near the lowest that the other holds, or for a detector may hold, that rounding decides what is listed.
 
     Args:
         expected: Outputs by name, `scores` float32 [batch, n], classes [batch, n], of a detector also `boxes` float32
@@ -37,18 +36,19 @@ def compare(expected: Outputs, answers: Outputs, tolerance: float) -> tuple[floa
         tolerance: Largest difference of a score, in [0, 1].
 
     Returns:
-        Part of the entries of both that do not agree, in [0, 1], and the largest difference of a score of those that do.
+        Part of the entries of both that do not agree, in [0, 1], and the largest score difference of those that do.
     """
     alone = total = 0
     largest = 0.0
     for row in range(len(expected["scores"])):
         one, other = _entries(expected, row), _entries(answers, row)
         differences = np.abs(one["scores"][:, None] - other["scores"][None])
-        agree = _same(one, other) & (differences <= tolerance)
-        for side, rest, partners in ((one, other, agree.any(axis=1)), (other, one, agree.any(axis=0))):
-            excused = side["scores"] <= _lowest(rest, expected["scores"].shape[1]) + tolerance
-            alone += int(np.sum(~(partners | excused)))
-            total += len(partners)
+        same = _same(one, other)
+        agree = same & _named_alike(one, other) & (differences <= tolerance)
+        for axis, side, rest in ((1, one, other), (0, other, one)):
+            unlisted = side["scores"] <= _lowest(rest, expected["scores"].shape[1]) + tolerance
+            alone += int(np.sum(~agree.any(axis=axis) & (same.any(axis=axis) | ~unlisted)))
+            total += len(unlisted)
         largest = max(largest, float(differences[agree].max(initial=0.0)))
     return alone / max(1, total), largest
 
@@ -60,11 +60,17 @@ def _entries(outputs: Outputs, row: int) -> dict[str, npt.NDArray[Any]]:
 
 
 def _same(one: Outputs, other: Outputs) -> npt.NDArray[np.bool_]:
-    """Return which entries mean the same thing, bool [n, m]."""
-    same = np.ones((len(one["scores"]), len(other["scores"])), bool)
-    for name in one.keys() & set(_NAMES):
-        same &= one[name][:, None] == other[name][None]
+    """Return which entries are of the same class and place, bool [n, m]."""
+    name = "class_ids" if "class_ids" in one else "classes"
+    same = np.asarray(one[name][:, None] == other[name][None])
     return same & (_overlap(one["boxes"], other["boxes"]) > OVERLAP) if "boxes" in one else same
+
+
+def _named_alike(one: Outputs, other: Outputs) -> npt.NDArray[np.bool_]:
+    """Return which entries have the same label, bool [n, m]; without labels all of them."""
+    if "labels" not in one:
+        return np.ones((len(one["scores"]), len(other["scores"])), bool)
+    return np.asarray(one["labels"][:, None] == other["labels"][None])
 
 
 def _overlap(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> npt.NDArray[Any]:

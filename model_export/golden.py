@@ -24,7 +24,7 @@ FILE = "assets.extra/golden.bin"
 TOLERANCES = {"float32": 1e-5, "bfloat16": 1e-2}
 """By precision: largest difference, absolute or relative to numbers above 1, between Keras and the loaded model."""
 DIFFERING_SHARES = {"float32": 0.001, "bfloat16": 0.01}
-"""By precision: largest part of whole numbers and texts that may differ: where two scores are equal, rounding decides."""
+"""By precision: largest part of whole numbers and texts that may differ; rounding decides where scores are equal."""
 RANKED_SHARE = 0.1
 """Largest part of a bfloat16 classifier's or detector's entries that may disagree, as `agreement` counts them."""
 _HEADER = b"golden 1\n"

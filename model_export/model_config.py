@@ -1,9 +1,9 @@
 """What a model asks of the server that loads it: `assets.extra/saved_model_config.pb` in its version folder.
 
-TensorFlow Serving reads it as its message SavedModelConfig while it loads a version. It can have operations run on other
-servers and have them batched inside the graph, and it can turn the graph optimizer off; it cannot choose optimizations.
-A bundle's file says that the graph optimizer is on: what `verify` measures and compares is computed with it, whatever
-the server's session configuration says.
+TensorFlow Serving reads it as its message SavedModelConfig while it loads a version. It can have operations run on
+other servers and have them batched inside the graph, and it can turn the graph optimizer off; it cannot choose
+optimizations. A bundle's file says that the graph optimizer is on, whatever the server's session configuration says:
+what `verify` measures and compares is computed with it.
 
 See saved_model_config.proto and saved_model_config_util.cc in
 https://github.com/tensorflow/serving/tree/2.20.0/tensorflow_serving/servables/tensorflow.

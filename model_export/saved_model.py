@@ -1,8 +1,8 @@
-"""Builds one SavedModel version folder: `python -m model_export.saved_model SOURCE NAME [--freeze] [--bfloat16]`, in its
-parent.
+"""Builds one SavedModel version folder in its parent: `python -m model_export.saved_model SOURCE NAME [OPTIONS]`.
 
-It runs in a process of its own, in an empty working folder, because the lookup table writes the label file's path as it
-was given into the graph, and because a fresh process numbers the graph's functions alike every time.
+The options are `--freeze` and `--bfloat16`. It runs in a process of its own, in an empty working folder, because the
+lookup table writes the label file's path as it was given into the graph, and because a fresh process numbers the
+graph's functions alike every time.
 """
 
 from __future__ import annotations

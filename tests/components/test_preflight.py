@@ -121,8 +121,8 @@ def test_a_container_with_less_memory_than_its_model_took_is_told_with_all_that_
     (problem,) = containers(512, 700.5).problems
     assert problem == (
         "models.scenes.resources.memoryMib: version 1 took 700 MiB when it was verified, and its container would be "
-        "killed while it loads (have 512 MiB, need 701 MiB, at aws); leave models.scenes.resources.memoryMib out, which "
-        "gives twice what was measured, or raise it"
+        "killed while it loads (have 512 MiB, need 701 MiB, at aws); leave models.scenes.resources.memoryMib out, "
+        "which gives twice what was measured, or raise it"
     )
 
 
@@ -138,7 +138,9 @@ def test_a_container_that_its_model_fills_is_a_warning(memory_mib, warnings):
 def test_models_that_together_need_more_memory_than_the_pool_without_gpus_has_are_named():
     few = {"systemPool": {"max": 2}}
     report = Report()
-    check_system_pool(needs(server={"pool": None, "memory_mib": 15_000, "least": 2}, **few), "m7i.xlarge", 4, 16, report)
+    check_system_pool(
+        needs(server={"pool": None, "memory_mib": 15_000, "least": 2}, **few), "m7i.xlarge", 4, 16, report
+    )
     assert report == Report()
     site = needs(server={"pool": None, "memory_mib": 11_000, "peak_mib": 5_400, "least": 3}, **few)
     check_system_pool(site, "m7i.xlarge", 4, 16, report)
@@ -156,7 +158,9 @@ def test_models_that_together_need_more_memory_than_a_gpu_pool_has_are_named():
     report = models("aws", server={"least": 8, "memory_mib": 49_500}, pools=machines)
     assert not models("aws", server={"least": 8, "memory_mib": 49_000}, pools=machines).problems
     (problem,) = report.problems
-    assert problem.startswith("pools.t4.max: the models' fewest pods do not fit the memory of the most nodes: version 1")
+    assert problem.startswith(
+        "pools.t4.max: the models' fewest pods do not fit the memory of the most nodes: version 1"
+    )
     assert "8 x 49500 MiB (300 MiB measured)" in problem
     assert problem.endswith("raise pools.t4.max, or lower replicas.min or resources.memoryMib of these models")
 
