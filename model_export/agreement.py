@@ -26,8 +26,8 @@ def compare(expected: Outputs, answers: Outputs, tolerance: float) -> tuple[floa
     """Compare ranked outputs entry by entry.
 
     An entry agrees when the other answer has one of the same class and label, with a box that overlaps by more than
-    half where there are boxes, and a score within the tolerance. It also agrees when the other has no such entry and its
-    score is so near the lowest that the other holds, or for a detector may hold, that rounding decides what is listed.
+    half where there are boxes, and a score within the tolerance. It also agrees when the other has no such entry and
+    its score is so near the lowest that the other holds, or a detector may hold, that rounding decides what is listed.
 
     Args:
         expected: Outputs by name, `scores` float32 [batch, n], classes [batch, n], of a detector also `boxes` float32

@@ -96,6 +96,7 @@ def probe(folder: Path, precision: str) -> dict[str, Any]:
     graph_rules.check_operations(meta_graph, known_operations())
     graph_rules.check_paths(meta_graph)
     graph_rules.check_tables(meta_graph)
+    graph_rules.check_precision(meta_graph, precision)
     _check_assets(folder, meta_graph)
     described = signatures.describe(meta_graph.signature_def)
     answers = golden.read(folder) if (folder / golden.FILE).exists() else {}

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 from export_command import ROOT, export_command
+from training_command import run, successful
 
-from model_export import archive, golden, model_config
+from model_export import archive, golden, graph_rules, model_config
 from model_export.errors import ExportError
+from model_export.loader import read_meta_graph
 from model_export.manifest import read_manifest
 from model_export.verify import probe
 
@@ -199,6 +201,18 @@ def test_a_frozen_export_is_one_graph_that_answers_like_keras(tmp_path):
     assert manifest.options.frozen
     assert manifest.files["variables/variables.data-00000-of-00001"].size < 100_000
     assert manifest.parameters * 4 <= manifest.files["saved_model.pb"].size
+
+
+def test_a_bfloat16_export_multiplies_in_bfloat16_and_keeps_float32_outside(digits_run, tmp_path):
+    successful(run("export", digits_run, "--out", tmp_path, "--name", "digits", "--precision", "bfloat16"))
+    successful(run("verify", tmp_path / "1.json"))
+    manifest = read_manifest(tmp_path / "1.json")
+    assert manifest.options.precision == "bfloat16"
+    assert manifest.files["variables/variables.data-00000-of-00001"].size >= 4 * manifest.parameters
+    assert manifest.signatures["image_uint8"].outputs["scores"].dtype == "float32"
+    archive.unpack(tmp_path / manifest.archive, manifest.files, tmp_path / "version")
+    # Two pictures' signatures and the one of examples: thirteen convolutions and two of three dense layers each.
+    assert graph_rules.products(read_meta_graph(tmp_path / "version")) == {"float32": 3, "bfloat16": 45}
 
 
 def test_another_process_and_folder_give_the_same_digest(bundle, tmp_path):
