@@ -12,7 +12,7 @@ import pulumi
 # The SDK's own plain invokes wait with this; it has no public form for several calls at once.
 from pulumi.runtime.sync_await import _sync_await
 
-from components._preflight_models import check_models
+from components._preflight_models import check_containers, check_models
 from components._preflight_report import Report, ServerNeeds, SiteNeeds
 from components._preflight_static import check_examples, check_images, check_names, check_networks
 from components._stack import Providers
@@ -39,6 +39,7 @@ def preflight(settings: Settings, bundles: Bundles, providers: Providers) -> Non
     known = {cloud: module for cloud, module in modules.items() if module is not None}
     for needs in sites:
         check_names(needs, report)
+        check_containers(needs, report)
         check_models(needs, report)
     check_networks(
         sites,

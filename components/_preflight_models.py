@@ -1,5 +1,6 @@
 """Whether the models fit the machines that their pools are made of."""
 
+import math
 from collections import defaultdict
 
 from components._capacity import PoolPlan
@@ -23,19 +24,53 @@ _KERNELS = {
 
 def check_models(needs: SiteNeeds, report: Report) -> None:
     """Compare the servers of a site with its GPU pools: memory of a GPU, size of a node, number of nodes, CUDA."""
-    pods: dict[str, int] = defaultdict(int)
+    pods: dict[str, list[ServerNeeds]] = defaultdict(list)
     for server in needs.servers:
         plans = needs.plans.get(server.pool or "", ())
         if not plans:
             continue
-        pods[server.pool or ""] += server.least
+        pods[server.pool or ""].append(server)
         rows = [row for plan in plans for row in _rows(needs, plan)]
         _check_gpu_memory(needs, server, rows, report)
         for row in rows:
             check_node(needs, server, row.machine_type, row.vcpus, row.memory_gib, report)
-    for pool, least in pods.items():
-        _check_room(needs, pool, least, report)
+    for pool, servers in pods.items():
+        _check_room(needs, pool, sum(server.least for server in servers), report)
+        _check_pool_memory(needs, pool, servers, report)
         _check_cuda(needs, pool, report)
+
+
+def check_containers(needs: SiteNeeds, report: Report) -> None:
+    """Compare the memory that the settings give a server's container with what its model took when it was verified.
+
+    A container holds one version of one model, so the measured peak is compared as it is: it includes the runtime once.
+    """
+    for server in needs.servers:
+        field = f"models.{server.model}.resources.memoryMib"
+        took = f"version {server.version} took {server.peak_mib:.0f} MiB when it was verified"
+        if server.peak_mib > server.memory_mib:
+            report.problem(
+                field,
+                f"{took}, and its container would be killed while it loads",
+                have=f"{server.memory_mib} MiB",
+                need=f"{math.ceil(server.peak_mib)} MiB",
+                where=needs.name,
+                fix=f"leave {field} out, which gives twice what was measured, or raise it",
+            )
+        elif server.peak_mib > server.memory_mib * _TIGHT:
+            report.warning(
+                f"site {needs.name}: {field} is {server.memory_mib} MiB, and {took}; requests need some, too"
+            )
+
+
+def check_system_pool(needs: SiteNeeds, machine_type: str, vcpus: int, memory_gib: float, report: Report) -> None:
+    """Compare the servers without a GPU pool with the machines of the pool without GPUs, each and all together."""
+    servers = [server for server in needs.servers if server.pool is None]
+    for server in servers:
+        check_node(needs, server, machine_type, vcpus, memory_gib, report)
+    given = allocatable(needs.site.cloud, vcpus, memory_gib)
+    if given is not None:
+        _check_sum(needs, "systemPool", servers, needs.settings.system_pool.max * given[1], report)
 
 
 def check_node(
@@ -124,6 +159,35 @@ def _check_room(needs: SiteNeeds, pool: str, least: int, report: Report) -> None
             where=needs.name,
             fix=f"raise pools.{pool}.max, or lower replicas.min of the models in this pool",
         )
+
+
+def _check_pool_memory(needs: SiteNeeds, pool: str, servers: list[ServerNeeds], report: Report) -> None:
+    room = 0.0
+    for plan in needs.plans[pool]:
+        sizes = [allocatable(needs.site.cloud, row.vcpus, row.memory_gib) for row in _rows(needs, plan)]
+        # Any of the machine types may be the one that there is; the largest decides what can never fit.
+        room += plan.max_nodes * max((size[1] for size in sizes if size is not None), default=math.inf)
+    _check_sum(needs, f"pools.{pool}", servers, room, report)
+
+
+def _check_sum(needs: SiteNeeds, pool: str, servers: list[ServerNeeds], room_mib: float, report: Report) -> None:
+    """Report servers whose fewest pods ask for more memory together than the most nodes of a pool have."""
+    asked = sum(server.least * server.memory_mib for server in servers)
+    if asked <= room_mib:
+        return
+    each = ", ".join(
+        f"version {server.version} of {server.model} {server.least} x {server.memory_mib} MiB "
+        f"({server.peak_mib:.0f} MiB measured)"
+        for server in servers
+    )
+    report.problem(
+        f"{pool}.max",
+        f"the models' fewest pods do not fit the memory of the most nodes: {each}",
+        have=f"{room_mib:.0f} MiB",
+        need=f"{asked} MiB",
+        where=needs.name,
+        fix=f"raise {pool}.max, or lower replicas.min or resources.memoryMib of these models",
+    )
 
 
 def _check_cuda(needs: SiteNeeds, pool: str, report: Report) -> None:

@@ -10,7 +10,7 @@ import pulumi_aws as aws
 from components import _gpu_machines_aws as rows
 from components._gpu_catalog import machine
 from components._preflight_calls import Question, Unanswered, ask_all
-from components._preflight_models import check_node
+from components._preflight_models import check_system_pool
 from components._preflight_quota import Demand, Quota, compare
 from components._preflight_report import Report, SiteNeeds
 from components._preflight_versions import check_version
@@ -192,9 +192,7 @@ def _check_system_pool(needs: SiteNeeds, answers: Mapping[Any, Any], demand: Dem
     if isinstance(answer, Unanswered):
         report.warning(f"site {needs.name}: the size of {name} is not known ({answer.reason}), so neither is its quota")
         return
-    for server in needs.servers:
-        if server.pool is None:
-            check_node(needs, server, name, answer.default_vcpus, answer.memory_size / 1024, report)
+    check_system_pool(needs, name, answer.default_vcpus, answer.memory_size / 1024, report)
     if not quota.code:
         report.warning(f"site {needs.name}: the quota of {name} is not known; see Service Quotas for its family")
         return

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from components._gpu_catalog import machine
 from components._preflight_calls import Unanswered
-from components._preflight_models import check_node
+from components._preflight_models import check_system_pool
 from components._preflight_quota import Demand, Quota, compare
 from components._preflight_report import Report, SiteNeeds
 from components.aks_network import DEFAULT_CIDR, PODS_CIDR, SERVICES_CIDR
@@ -55,9 +55,8 @@ def _add_pools(needs: SiteNeeds, demand: Demand, report: Report) -> None:
         vcpus = int(size["vcpus"])
         family = f"standard{size['family']}{size['features'].upper()}v{size['generation']}Family"
         _add(needs, demand, family, "on-demand", needs.settings.system_pool.max * vcpus, "systemPool.max")
-        for server in needs.servers:
-            if server.pool is None and size["family"] == "D":
-                check_node(needs, server, system, vcpus, vcpus * _GENERAL_MEMORY_GIB, report)
+        if size["family"] == "D":
+            check_system_pool(needs, system, vcpus, vcpus * _GENERAL_MEMORY_GIB, report)
     for pool, plans in needs.plans.items():
         for plan in plans:
             row = machine("azure", plan.machine_types[0])

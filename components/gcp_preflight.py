@@ -8,7 +8,7 @@ import pulumi_gcp as gcp
 
 from components._gpu_catalog import machine
 from components._preflight_calls import Question, Unanswered, ask_all
-from components._preflight_models import check_node
+from components._preflight_models import check_system_pool
 from components._preflight_quota import Demand, Quota, compare
 from components._preflight_report import Report, SiteNeeds
 from components._preflight_versions import check_version
@@ -251,9 +251,7 @@ def _check_system_pool(
     if not found:
         report.warning(f"site {needs.name}: the size of {name} is not known, so neither is how much quota it needs")
         return
-    for server in needs.servers:
-        if server.pool is None:
-            check_node(needs, server, name, found[0].guest_cpus, found[0].memory_mb / 1024, report)
+    check_system_pool(needs, name, found[0].guest_cpus, found[0].memory_mb / 1024, report)
     amount = needs.settings.system_pool.max * found[0].guest_cpus
     demand.add(_cpu_quota(needs, name), amount, "systemPool.max", needs)
 

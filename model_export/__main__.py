@@ -20,7 +20,7 @@ from model_export.commands import COMMANDS
 from model_export.errors import ExportError, Interrupted
 from model_export.export import export as export_model
 from model_export.exportable import exportable
-from model_export.manifest import NAME_PATTERN, NAME_RULE, Options
+from model_export.manifest import NAME_PATTERN, NAME_RULE, Options, Precision
 from model_export.training import run as runs
 from model_export.verify import verify as verify_bundle
 
@@ -44,6 +44,7 @@ def export(
     name: Annotated[str | None, typer.Option(help="name of the served model; default: the family's name")] = None,
     version: Annotated[int, typer.Option(help="version number, at least 1; a version never changes")] = 1,
     freeze: Annotated[bool, typer.Option("--freeze", help="make the weights constants of the graph")] = False,
+    precision: Annotated[Precision, typer.Option(help="what products and convolutions are computed in")] = "float32",
 ) -> None:
     """Build a model, verify it through TensorFlow Serving's C++ loader and write a bundle version."""
     if (Path(source) / runs.RUN).is_file():
@@ -54,8 +55,9 @@ def export(
         raise ExportError(f"--name: must be {NAME_RULE}, got {model!r}")
     if version < 1:
         raise ExportError(f"--version: must be at least 1, got {version}")
+    options = Options(frozen=freeze, precision=precision)
     print(f"exporting {chosen.family.name} as {model}, version {version}", flush=True)
-    print(export_model(source, chosen, out, model, version, _progress(), Options(frozen=freeze)))
+    print(export_model(source, chosen, out, model, version, _progress(), options))
 
 
 @app.command()

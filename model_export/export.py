@@ -121,6 +121,7 @@ def _manifest(
                 peak_memory_mib=found["peak_memory_mib"],
                 load_s=found["load_s"],
                 latency_ms=found["latency_ms"],
+                latency_ms_by_batch=found["latency_ms_by_batch"],
                 machine=_machine(),
             ),
             "task": model.family.task.value,
@@ -158,6 +159,7 @@ def export(
     with claimed(out) as scratch:
         check_version(out, name, version)
         arguments = [source, name, *(["--freeze"] if options.frozen else [])]
+        arguments += ["--bfloat16"] if options.precision == "bfloat16" else []
         facts = children.run("model_export.saved_model", arguments, scratch, _BUILD_TIMEOUT_S, say)
         _check_framework(facts["tensorflow"])
         folder = scratch / VERSION_FOLDER

@@ -17,13 +17,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from model_export import agreement
 from model_export.errors import ExportError
 
 FILE = "assets.extra/golden.bin"
 TOLERANCES = {"float32": 1e-5, "bfloat16": 1e-2}
 """By precision: largest difference, absolute or relative to numbers above 1, between Keras and the loaded model."""
-DIFFERING_SHARE = 0.001
-"""Largest part of whole numbers and texts that may differ: where two scores are equal, rounding decides."""
+DIFFERING_SHARES = {"float32": 0.001, "bfloat16": 0.01}
+"""By precision: largest part of whole numbers and texts that may differ; rounding decides where scores are equal."""
+RANKED_SHARE = 0.1
+"""Largest part of a bfloat16 classifier's or detector's entries that may disagree, as `agreement` counts them."""
 _MASK, _SHARES = "mask", "scores"
 """Outputs of a segmenter; the second counts the pixels of the first and may differ by as much as they do."""
 _HEADER = b"golden 1\n"
@@ -120,18 +123,19 @@ def compare(
     signature: str,
     expected: Mapping[str, npt.NDArray[Any]],
     answers: Mapping[str, npt.NDArray[Any]],
-    tolerance: float,
+    precision: str,
 ) -> float:
-    """Return the largest difference of a number from Keras's.
+    """Return the largest difference of a number from what Keras answers in float32.
 
     Args:
         signature: Its name, for the error.
         expected: Keras's outputs.
         answers: The loaded model's outputs, of the same names.
-        tolerance: Largest difference of floats, absolute or relative to numbers above 1.
+        precision: What the model computes in; decides the tolerance.
 
     Raises:
-        ExportError: If a float differs by more, or more than 0.1 % of the whole numbers or texts differ.
+        ExportError: If a float differs by more than the tolerance, or too many whole numbers or texts differ; for
+            classes and boxes in bfloat16 if more than a tenth of the entries disagree.
     """
     if expected.keys() != answers.keys():
         raise ExportError(f"signature {signature}: returns {sorted(answers)}, Keras {sorted(expected)}")
@@ -139,12 +143,15 @@ def compare(
         if answers[name].shape != value.shape:
             shape = list(answers[name].shape)
             raise ExportError(f"signature {signature}: {name} has the shape {shape}, not {value.shape}")
+    tolerance = TOLERANCES[precision]
+    if precision == "bfloat16" and agreement.is_ranked(expected):
+        return _compare_ranked(signature, expected, answers, tolerance)
     largest = 0.0
     for name, value in expected.items():
         answer = answers[name]
         if answer.dtype != np.float32:
             different = float(np.mean(answer != value)) if value.size else 0.0
-            if different > DIFFERING_SHARE:
+            if different > DIFFERING_SHARES[precision]:
                 raise ExportError(f"signature {signature}: {different:.1%} of {name} differ from Keras's")
             continue
         differences = np.abs(answer - value) / np.maximum(1.0, np.abs(value))
@@ -158,4 +165,20 @@ def compare(
                 f"signature {signature}: {name} differ from Keras by {difference:.2g}, more than {tolerance:.0e}"
             )
         largest = max(largest, difference)
+    return largest
+
+
+def _compare_ranked(
+    signature: str,
+    expected: Mapping[str, npt.NDArray[Any]],
+    answers: Mapping[str, npt.NDArray[Any]],
+    tolerance: float,
+) -> float:
+    """Return the largest difference of a score of the entries that agree."""
+    alone, largest = agreement.compare(expected, answers, tolerance)
+    if alone > RANKED_SHARE:
+        raise ExportError(
+            f"signature {signature}: {alone:.1%} of the entries disagree with Keras's by more than {tolerance:.0e} in "
+            f"score or have no counterpart there, more than {RANKED_SHARE:.0%}; export this model in float32"
+        )
     return largest

@@ -20,6 +20,7 @@ _FORBIDDEN = re.compile(
 )
 _PATH = re.compile(rb"(/[\w.@+-]+){2,}/?|(\.\./)+.*|.*/\.\./.*|(file|gs|s3|hdfs|abfss?|az|viewfs|ram)://.*", re.DOTALL)
 _VARIABLE_USERS = frozenset({"AssignVariableOp", "ReadVariableOp", "VarIsInitializedOp"})
+_PRODUCTS = frozenset({"Conv2D", "Conv2DBackpropInput", "MatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum"})
 _TABLE_FROM_FILE = "InitializeTableFromTextFileV2"
 
 
@@ -88,6 +89,29 @@ def _check_saver_is_apart(meta_graph: Any, saver: Set[str]) -> None:
         tensors = [*definition.inputs.values(), *definition.outputs.values()]
         if entries & {tensor.name.partition(":")[0] for tensor in tensors}:
             raise ExportError(f"signature {name}: runs the function that saves or restores the variables")
+
+
+def products(meta_graph: Any) -> dict[str, int]:
+    """Return how many convolutions and matrix products compute in `float32` and in `bfloat16`."""
+    found = {"float32": 0, "bfloat16": 0}
+    names = {types_pb2.DT_FLOAT: "float32", types_pb2.DT_BFLOAT16: "bfloat16"}
+    for _, node in _nodes(meta_graph):
+        if node.op in _PRODUCTS and node.attr["T"].type in names:
+            found[names[node.attr["T"].type]] += 1
+    return found
+
+
+def check_precision(meta_graph: Any, precision: str) -> None:
+    """Refuse a graph that is said to compute in bfloat16, and compared as such, and does not.
+
+    Raises:
+        ExportError: If there is no such operation.
+    """
+    if precision == "bfloat16" and not products(meta_graph)["bfloat16"]:
+        raise ExportError(
+            "saved_model.pb: no convolution or matrix product computes in bfloat16, which options.precision says; "
+            "export the model again with --precision float32"
+        )
 
 
 def check_paths(meta_graph: Any) -> None:

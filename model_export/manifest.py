@@ -30,6 +30,7 @@ def _plain_path(path: str) -> str:
 
 
 RelativePath = Annotated[str, Field(min_length=1), AfterValidator(_plain_path)]
+Precision = Literal["float32", "bfloat16"]
 Sha256 = Annotated[str, Field(pattern=f"^{_HEX}$")]
 
 
@@ -106,7 +107,8 @@ class Options(_Block):
 
     frozen: bool = False
     """Whether the weights are constants of the graph."""
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Precision = "float32"
+    """What products and convolutions are computed in; variables, inputs and outputs are float32."""
 
 
 class Measured(_Block):
@@ -117,7 +119,9 @@ class Measured(_Block):
     load_s: float
     """Seconds to load through the C++ loader, without warm-up."""
     latency_ms: float
-    """Median of one request with one image, milliseconds."""
+    """Median of one request with one image or text, milliseconds."""
+    latency_ms_by_batch: dict[str, float] = {}
+    """The same of every allowed batch size, by size, ascending; absent in bundles made before it was measured."""
     machine: str
     """Processor and number of cores."""
 

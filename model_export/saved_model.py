@@ -1,7 +1,8 @@
-"""Builds one SavedModel version folder: `python -m model_export.saved_model SOURCE NAME [--freeze]`, in its parent.
+"""Builds one SavedModel version folder in its parent: `python -m model_export.saved_model SOURCE NAME [OPTIONS]`.
 
-It runs in a process of its own, in an empty working folder, because the lookup table writes the label file's path as it
-was given into the graph, and because a fresh process numbers the graph's functions alike every time.
+The options are `--freeze` and `--bfloat16`. It runs in a process of its own, in an empty working folder, because the
+lookup table writes the label file's path as it was given into the graph, and because a fresh process numbers the
+graph's functions alike every time.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from model_export import batching, golden, signatures, warmup
+from model_export import batching, bfloat16, golden, model_config, signatures, warmup
 from model_export.children import child
 from model_export.errors import ExportError
 from model_export.exportable import Exportable, exportable
@@ -121,13 +122,14 @@ def _save(variables: list[Any], table: Any, endpoints: dict[str, Endpoint], fold
     tf.saved_model.save(module, str(folder), signatures=functions, options=options)
 
 
-def build(model: Exportable, name: str, *, freeze: bool = False) -> dict[str, Any]:
+def build(model: Exportable, name: str, *, freeze: bool = False, reduced: bool = False) -> dict[str, Any]:
     """Write `version/` into the working folder and return facts for the manifest.
 
     Args:
         model: What is exported.
         name: Name of the served model, for the warm-up requests.
         freeze: Whether the weights become constants of the graph.
+        reduced: Whether the graph computes in bfloat16; the golden answers are always those of float32.
     """
     print("loading TensorFlow", flush=True)
     import keras
@@ -139,16 +141,17 @@ def build(model: Exportable, name: str, *, freeze: bool = False) -> dict[str, An
     folder = Path(VERSION_FOLDER)
     task = served(model.family.task)
     endpoints = task.endpoints(network, table, model)
-    if freeze:
-        _save([], table, task.endpoints(_frozen(network), table, model), folder)
-    else:
-        _save(network.variables, table, endpoints, folder)
+    body = bfloat16.network(model) if reduced else network
+    function = _frozen(body) if freeze else body
+    written = endpoints if function is network else task.endpoints(function, table, model)
+    _save([] if freeze else body.variables, table, written, folder)
     _normalise(folder)
     saved = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
     described = signatures.describe(saved.meta_graphs[0].signature_def)
     feature = signatures.TEXT_FEATURE if isinstance(model.input, TextInput) else signatures.EXAMPLE_FEATURE
     warmup.write(folder, name, described, model.family.batch_sizes, task.warmup_input(model), feature)
     (folder / batching.FILE).write_text(batching.parameters(model.family.batch_sizes), encoding="utf-8")
+    model_config.write(folder)
     golden.write(folder, _golden(endpoints, task.probes(model)))
     return {
         "parameters": int(network.count_params()),
@@ -160,4 +163,5 @@ def build(model: Exportable, name: str, *, freeze: bool = False) -> dict[str, An
 
 if __name__ == "__main__":
     with child() as report:
-        report(build(exportable(sys.argv[1]), sys.argv[2], freeze="--freeze" in sys.argv[3:]))
+        source, name, *flags = sys.argv[1:]
+        report(build(exportable(source), name, freeze="--freeze" in flags, reduced="--bfloat16" in flags))

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from model_export import archive, batching, children, golden, warmup
+from model_export import archive, batching, children, golden, model_config, warmup
 from model_export.errors import ExportError
 from model_export.manifest import FileEntry, Manifest, read_manifest
 
@@ -22,6 +22,7 @@ _FILES = frozenset(
         "variables/variables.data-00000-of-00001",
         batching.FILE,
         golden.FILE,
+        model_config.FILE,
         warmup.FILE,
     }
 )
@@ -137,6 +138,7 @@ def verify(manifest_file: Path, say: Callable[[str], None]) -> tuple[Manifest, d
         raise ExportError(f"{golden.FILE}: missing; without it the model's answers cannot be checked; export it again")
     precision = manifest.options.precision if manifest.options else "float32"
     with unpacked(file, manifest.files) as folder:
+        model_config.check(folder)
         _check_stated(folder, manifest)
         found = probe(folder, precision, say)
     _check_found(manifest, found)

@@ -84,6 +84,7 @@ class MeasuredSpec(_Part):
     peak_memory_mib: float = Field(ge=0)
     load_s: float = Field(ge=0)
     latency_ms: float = Field(ge=0)
+    latency_ms_by_batch: dict[str, float] = {}
     machine: str
 
 

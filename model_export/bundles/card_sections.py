@@ -142,10 +142,16 @@ def measured(content: Mapping[str, Any]) -> list[str]:
     rows = [
         ("archive", f"{content['size'] / _MIB:.1f} MiB"),
         ("one request", f"{found['latency_ms']:.1f} ms (median)"),
+        *((f"batch of {size}", f"{ms:.1f} ms (median)") for size, ms in _batches(found).items()),
         ("loading", f"{found['load_s']:.1f} s"),
         ("peak memory", f"{found['peak_memory_mib']:.0f} MiB"),
     ]
     return _section("Measured", f"By the verification at export, on {found['machine']}.", ("", ""), rows)
+
+
+def _batches(found: Mapping[str, Any]) -> dict[str, float]:
+    """Return the latencies of the batches of more than one, which older manifests lack."""
+    return {size: ms for size, ms in found.get("latency_ms_by_batch", {}).items() if size != "1"}
 
 
 def origin(content: Mapping[str, Any]) -> list[str]:

@@ -77,7 +77,7 @@ class _Builder:
         return self.layers.ReLU(6.0)(x) if activate else x
 
     def dense(self, x: Any, name: str, units: int) -> Any:
-        layer = self.layers.Dense(units, activation="softmax")
+        layer = self.layers.Dense(units, activation="softmax", dtype="float32")
         return self._add(layer, x, [self._weights[f"{name}.weight"].T, self._weights[f"{name}.bias"]])
 
     def block(self, x: Any, name: str, stage: _Stage, stride: int) -> Any:

@@ -16,7 +16,7 @@ def centred(image: Any) -> Any:
     """Return RGB in [0, 255] as the published VGG networks take it: blue, green, red around 0."""
     import keras
 
-    blue_green_red = keras.layers.Lambda(lambda pixels: pixels[..., ::-1], name="bgr")(image)
+    blue_green_red = keras.layers.Lambda(lambda pixels: pixels[..., ::-1], dtype="float32", name="bgr")(image)
     return keras.layers.Normalization(mean=_MEANS, variance=(1.0, 1.0, 1.0), name="centred")(blue_green_red)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from components._preflight_models import check_models, check_node
+from components._preflight_models import check_containers, check_models, check_system_pool
 from components._preflight_report import Report, ServerNeeds, SiteNeeds
 from components._preflight_static import check_examples, check_images, check_names, check_networks
 from components._stack_pools import pool_problems, site_plans
@@ -107,9 +107,62 @@ def test_the_pinned_image_has_kernels_for_every_other_class(gpu):
 
 def test_a_server_without_a_pool_must_fit_the_pool_without_gpus():
     report = Report()
-    site = needs(server={"pool": None, "cpu": 8})
-    check_node(site, site.servers[0], "m7i.xlarge", 4, 16, report)
+    check_system_pool(needs(server={"pool": None, "cpu": 8}), "m7i.xlarge", 4, 16, report)
     assert report.problems[0].endswith("or name a larger machine in systemPool.machine.aws")
+
+
+def containers(memory_mib, peak_mib):
+    report = Report()
+    check_containers(needs(server={"memory_mib": memory_mib, "peak_mib": peak_mib}), report)
+    return report
+
+
+def test_a_container_with_less_memory_than_its_model_took_is_told_with_all_that_mends_it():
+    (problem,) = containers(512, 700.5).problems
+    assert problem == (
+        "models.scenes.resources.memoryMib: version 1 took 700 MiB when it was verified, and its container would be "
+        "killed while it loads (have 512 MiB, need 701 MiB, at aws); leave models.scenes.resources.memoryMib out, "
+        "which gives twice what was measured, or raise it"
+    )
+
+
+@pytest.mark.parametrize(("memory_mib", "warnings"), [(700, 1), (874, 1), (876, 0), (1536, 0)])
+def test_a_container_that_its_model_fills_is_a_warning(memory_mib, warnings):
+    report = containers(memory_mib, 700)
+    assert not report.problems
+    assert len(report.warnings) == warnings
+    if warnings:
+        assert f"memoryMib is {memory_mib} MiB, and version 1 took 700 MiB when it was verified" in report.warnings[0]
+
+
+def test_models_that_together_need_more_memory_than_the_pool_without_gpus_has_are_named():
+    few = {"systemPool": {"max": 2}}
+    report = Report()
+    check_system_pool(
+        needs(server={"pool": None, "memory_mib": 15_000, "least": 2}, **few), "m7i.xlarge", 4, 16, report
+    )
+    assert report == Report()
+    site = needs(server={"pool": None, "memory_mib": 11_000, "peak_mib": 5_400, "least": 3}, **few)
+    check_system_pool(site, "m7i.xlarge", 4, 16, report)
+    (problem,) = report.problems
+    assert problem == (
+        "systemPool.max: the models' fewest pods do not fit the memory of the most nodes: version 1 of scenes "
+        "3 x 11000 MiB (5400 MiB measured) (have 31684 MiB, need 33000 MiB, at aws); raise systemPool.max, or lower "
+        "replicas.min or resources.memoryMib of these models"
+    )
+
+
+def test_models_that_together_need_more_memory_than_a_gpu_pool_has_are_named():
+    # Two machines of four GPUs each: eight pods have a GPU, and no room.
+    machines = {"t4": {"gpu": "T4-class", "max": 2, "overrides": {"aws": {"machines": ["g4dn.12xlarge"]}}}}
+    report = models("aws", server={"least": 8, "memory_mib": 49_500}, pools=machines)
+    assert not models("aws", server={"least": 8, "memory_mib": 49_000}, pools=machines).problems
+    (problem,) = report.problems
+    assert problem.startswith(
+        "pools.t4.max: the models' fewest pods do not fit the memory of the most nodes: version 1"
+    )
+    assert "8 x 49500 MiB (300 MiB measured)" in problem
+    assert problem.endswith("raise pools.t4.max, or lower replicas.min or resources.memoryMib of these models")
 
 
 def test_names_that_a_cloud_would_refuse_are_told_with_how_much_to_cut():

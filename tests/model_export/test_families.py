@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 
-from model_export import registry
+from model_export import bfloat16, graph_rules, registry
+from model_export.exportable import Exportable
+from model_export.protos import meta_graph_pb2
 from model_export.registry import FULL, SMALL
 
 pytestmark = pytest.mark.model
+TRAINABLE = [name for name, family in registry.all_families().items() if SMALL in family.presets]
 CLASSIFIERS = ["efficientnet-b0", "vgg16"]
 
 
@@ -33,3 +36,25 @@ def test_the_small_preset_gives_logits_of_any_number_of_classes(name):
     answers = np.asarray(network(np.full((2, 32, 32, 3), 255, np.float32), training=False))
     assert (answers.shape, answers.dtype) == ((2, 7), np.float32)
     assert not np.allclose(answers.sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("name", TRAINABLE)
+def test_every_family_multiplies_in_bfloat16_and_answers_in_float32(name):
+    import tensorflow as tf
+
+    family = registry.find(name)
+    preset = family.preset(SMALL)
+    network = bfloat16.network(
+        Exportable(
+            family=family, input=preset.input, labels=["a", "b", "c"], network=lambda: preset.network(3),
+            weights="", url="", license="",
+        )
+    )  # fmt: skip
+    assert {variable.dtype for variable in network.variables} <= {"float32", "int32", "uint32", "int64"}
+    assert {output.dtype for output in tf.nest.flatten(network.output)} <= {"float32", "int32"}
+    spec = tf.TensorSpec(network.input.shape, network.input.dtype)
+    traced = tf.function(lambda given: network(given, training=False), input_signature=[spec], autograph=False)
+    meta_graph = meta_graph_pb2.MetaGraphDef(graph_def=traced.get_concrete_function().graph.as_graph_def())
+    found = graph_rules.products(meta_graph)
+    # What makes the logits, and no more, stays in float32.
+    assert found["float32"] <= found["bfloat16"] / 2

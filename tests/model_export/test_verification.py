@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 from export_command import ROOT, export_command
+from training_command import run, successful
 
-from model_export import archive, golden
+from model_export import archive, golden, graph_rules, model_config
 from model_export.errors import ExportError
+from model_export.loader import read_meta_graph
 from model_export.manifest import read_manifest
 from model_export.verify import probe
 
@@ -67,11 +69,13 @@ def repack(bundle, version_folder, tmp_path):
 def test_a_fresh_bundle_is_verified_and_says_what_was_measured(bundle):
     result = verify(bundle / "1.json")
     assert result.returncode == 0, result.stderr
-    assert "verified: scenes version 1, 7 files, 15 warm-up requests" in result.stdout
+    assert "verified: scenes version 1, 8 files, 15 warm-up requests" in result.stdout
     measured = read_manifest(bundle / "1.json").measured
     assert 100 < measured.peak_memory_mib < 3000
     assert 0 < measured.load_s < 60
     assert 1 < measured.latency_ms < 2000
+    assert list(measured.latency_ms_by_batch) == ["1", "2", "4", "8", "16"]
+    assert measured.latency_ms_by_batch["1"] == measured.latency_ms < measured.latency_ms_by_batch["16"]
     assert "cores" in measured.machine
 
 
@@ -80,6 +84,7 @@ def test_the_bundle_is_one_manifest_and_one_archive_of_single_weights(bundle):
     assert names(bundle) == sorted(["1.json", manifest.archive])
     assert sorted(manifest.files) == [
         "assets.extra/golden.bin",
+        "assets.extra/saved_model_config.pb",
         "assets.extra/tf_serving_warmup_requests",
         "assets/labels.txt",
         "batching_params.pbtxt",
@@ -120,9 +125,10 @@ def test_a_byte_altered_in_a_file_is_refused_naming_the_file(repack):
         (lambda f: (f / "variables" / "variables.index").unlink(), "Could not find variable"),
         (lambda f: (f / "assets.extra" / "tf_serving_warmup_requests").unlink(), "tf_serving_warmup_requests: missing"),
         (lambda f: (f / "batching_params.pbtxt").unlink(), "batching_params.pbtxt: missing"),
+        (lambda f: (f / model_config.FILE).write_bytes(b"\x0a\x02\x18\x01"), "saved_model_config.pb: must be"),
         (lambda f: (f / "assets" / "labels.txt").write_text("cat\n"), "assets/labels.txt: 1 labels"),
     ],
-    ids=["no proto", "empty graph", "no graph", "no weights", "no warm-up", "no batching", "labels"],
+    ids=["no proto", "empty graph", "no graph", "no weights", "no warm-up", "no batching", "model config", "labels"],
 )
 def test_a_bundle_that_cannot_be_served_is_refused_though_its_digests_fit(repack, change, reason):
     assert_refused(verify(repack(change)), reason)
@@ -202,6 +208,18 @@ def test_a_frozen_export_is_one_graph_that_answers_like_keras(tmp_path):
     assert manifest.options.frozen
     assert manifest.files["variables/variables.data-00000-of-00001"].size < 100_000
     assert manifest.parameters * 4 <= manifest.files["saved_model.pb"].size
+
+
+def test_a_bfloat16_export_multiplies_in_bfloat16_and_keeps_float32_outside(digits_run, tmp_path):
+    successful(run("export", digits_run, "--out", tmp_path, "--name", "digits", "--precision", "bfloat16"))
+    successful(run("verify", tmp_path / "1.json"))
+    manifest = read_manifest(tmp_path / "1.json")
+    assert manifest.options.precision == "bfloat16"
+    assert manifest.files["variables/variables.data-00000-of-00001"].size >= 4 * manifest.parameters
+    assert manifest.signatures["image_uint8"].outputs["scores"].dtype == "float32"
+    archive.unpack(tmp_path / manifest.archive, manifest.files, tmp_path / "version")
+    # Two pictures' signatures and the one of examples: thirteen convolutions and two of three dense layers each.
+    assert graph_rules.products(read_meta_graph(tmp_path / "version")) == {"float32": 3, "bfloat16": 45}
 
 
 def test_another_process_and_folder_give_the_same_digest(bundle, tmp_path):

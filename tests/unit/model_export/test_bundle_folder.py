@@ -96,7 +96,7 @@ def test_every_kind_of_difference_is_shown_with_its_size(folder):
         metrics={"accuracy": 0.75},
         signatures={"serving_default": signature},
         batching={"max_batch_size": 4, "allowed_batch_sizes": [1, 4]},
-        measured=old["measured"] | {"latency_ms": 0.5, "machine": "two cores"},
+        measured=old["measured"] | {"latency_ms": 0.5, "latency_ms_by_batch": {"1": 0.5}, "machine": "two cores"},
         license="MIT",
     )
     found = {each.field: each for each in diff(folder / "1.json", folder / "2.json")}
@@ -107,6 +107,10 @@ def test_every_kind_of_difference_is_shown_with_its_size(folder):
     assert found["signatures.serving_default.outputs.z"].before is None
     assert found["batching.allowed_batch_sizes"].after == [1, 4]
     assert found["measured.latency_ms"].relative == -0.5
+    assert (found["measured.latency_ms_by_batch.1"].before, found["measured.latency_ms_by_batch.1"].after) == (
+        None,
+        0.5,
+    )
     assert found["version"].relative is None
     assert found.keys() >= {"digest", "license", "files.saved_model.pb", "measured.machine"}
     assert not found.keys() & {"name", "archive", "format", "source.family", "labels.count"}

@@ -122,6 +122,19 @@ def test_a_table_is_filled_from_an_asset_alone():
         graph_rules.check_tables(table("other"))
 
 
+def test_a_graph_that_is_said_to_compute_in_bfloat16_has_to():
+    meta = graph("Conv2D", "MatMul", "Relu")
+    for node in meta.graph_def.node:
+        node.attr["T"].type = types_pb2.DT_FLOAT
+    meta.graph_def.node[2].attr["T"].type = types_pb2.DT_BFLOAT16
+    graph_rules.check_precision(meta, "float32")
+    with pytest.raises(ExportError, match="no convolution or matrix product computes in bfloat16"):
+        graph_rules.check_precision(meta, "bfloat16")
+    meta.graph_def.node[1].attr["T"].type = types_pb2.DT_BFLOAT16
+    graph_rules.check_precision(meta, "bfloat16")
+    assert graph_rules.products(meta) == {"float32": 1, "bfloat16": 1}
+
+
 def test_golden_answers_read_back_and_are_the_same_file_every_time(tmp_path):
     golden.write(tmp_path / "a", ANSWERS)
     golden.write(tmp_path / "b", ANSWERS)
@@ -156,9 +169,9 @@ def test_damaged_golden_answers_are_refused(tmp_path, damage):
 )
 def test_another_answer_is_refused(name, value, reason):
     expected = ANSWERS["serving_default"][1]
-    assert golden.compare("s", expected, expected, 1e-5) == 0
+    assert golden.compare("s", expected, expected, "float32") == 0
     with pytest.raises(ExportError, match=reason):
-        golden.compare("s", expected, expected | {name: value}, 1e-5)
+        golden.compare("s", expected, expected | {name: value}, "float32")
 
 
 def segmented(*flipped):
