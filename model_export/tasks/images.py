@@ -26,6 +26,6 @@ class ImageTraining:
         # An evaluation has no use for it, and decoding takes time and memory.
         return ImagePipeline(self._examples, self._image, self._recipe.batch_size)
 
-    def batches(self, epoch: int, seed: int) -> Any:
-        """Return tf.data of one epoch: (pixels, targets by name)."""
-        return self._train.training(epoch, seed, self._recipe.augmentation)
+    def batches(self, epochs: range, seed: int) -> Any:
+        """Return tf.data of epochs on end: (pixels, targets by name)."""
+        return self._train.training(epochs, seed, self._recipe.augmentation)
