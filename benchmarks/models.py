@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-from model_export import datasets, registry
+from model_export import children, datasets, registry
 from model_export.datasets.records import Dataset
 from model_export.errors import ExportError
 from model_export.registry import Family, Preset, Task, TextInput
 
 SAMPLES = {Task.CLASSIFY: "digits", Task.DETECT: "shapes", Task.SEGMENT: "shapes-masks", Task.LABEL: "languages"}
 """The sample data of a task."""
+WEIGHTS = "weights"
+"""In place of a preset's name: the published weights of a family that has any."""
+EXPORT_TIMEOUT_S = 300.0
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"}
 
 
@@ -41,6 +46,33 @@ def chosen(names: list[str]) -> Iterator[Family]:
 def trainable(names: list[str]) -> list[Family]:
     """Return the families of these names, or all, that can be trained."""
     return [family for family in chosen(names) if registry.SMALL in family.presets]
+
+
+def servable(names: list[str], presets: Sequence[str]) -> list[tuple[Family, str]]:
+    """Return every family of these names, or all, with each of these presets that it has, or with its own weights."""
+    found = []
+    for family in chosen(names):
+        own = [name for name in presets if name in family.presets]
+        found += [(family, name) for name in own or ([WEIGHTS] if family.pretrained else [])]
+    return found
+
+
+def exported(family: Family, preset: str, kinds: Sequence[str], folder: Path) -> int:
+    """Export a preset with untrained weights in a child process, see `benchmarks.untrained`; return its parameters.
+
+    Raises:
+        SystemExit: If it fails.
+    """
+
+    def say(line: str) -> None:
+        print(f"    {family.name}, {preset}: {line}", file=sys.stderr, flush=True)
+
+    folder.mkdir()
+    arguments = [family.name, preset, *kinds]
+    try:
+        return int(children.run("benchmarks.untrained", arguments, folder, EXPORT_TIMEOUT_S, say)["parameters"])
+    except ExportError as error:
+        raise SystemExit(f"error: {family.name}, {preset}: {error}") from None
 
 
 def vocabulary(dataset: Dataset, preset: Preset) -> tuple[str, ...]:

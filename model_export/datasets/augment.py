@@ -29,25 +29,28 @@ def augment(pixels: Any, targets: dict[str, Any], augmentation: Augmentation, se
     size = int(pixels.shape[1])
     margin = round(size * augmentation.shift)
     drawn = _drawn(seeds, margin, augmentation)
+    rows = columns = tf.range(size)[None]
     if margin:
         offsets = drawn["offset"]
-        # Content is mirrored in at the edges; what has no truth there is ignored in masks and has no box.
-        pixels = _windows(pixels, margin, offsets, mode="SYMMETRIC")
-        if MASK in targets:
-            targets[MASK] = _windows(targets[MASK], margin, offsets, mode="CONSTANT", value=IGNORED)
+        rows, columns = (tf.range(size) + offsets[:, side, None] - margin for side in (0, 1))
         if BOXES in targets:
             moved = tf.cast(margin - offsets, tf.float32) / size
             targets |= _kept(targets[BOXES] + tf.tile(moved, [1, 2])[:, None], targets[LABELS])
     if augmentation.flip:
         mirrored = drawn["mirrored"]
-        pixels = tf.where(mirrored[:, None, None, None], pixels[:, :, ::-1], pixels)
-        if MASK in targets:
-            targets[MASK] = tf.where(mirrored[:, None, None], targets[MASK][:, :, ::-1], targets[MASK])
+        columns = tf.where(mirrored[:, None], columns[:, ::-1], columns)
         if BOXES in targets:
             ymin, xmin, ymax, xmax = tf.unstack(targets[BOXES], axis=-1)
             turned = tf.stack([ymin, 1 - xmax, ymax, 1 - xmin], axis=-1)
             turned = tf.where(targets[LABELS][..., None] >= 0, turned, 0.0)
             targets[BOXES] = tf.where(mirrored[:, None, None], turned, targets[BOXES])
+    if margin or augmentation.flip:
+        pixels = _taken(pixels, rows if margin else None, columns)
+        if MASK in targets:
+            targets[MASK] = _taken(targets[MASK], rows if margin else None, columns)
+            if margin:
+                inside = _inside(rows, size)[:, :, None] & _inside(columns, size)[:, None]
+                targets[MASK] = tf.where(inside, targets[MASK], tf.constant(IGNORED, targets[MASK].dtype))
     if augmentation.brightness:
         change = drawn["brightness"] * (255 * augmentation.brightness)
         pixels = tf.clip_by_value(pixels + change[:, None, None, None], 0.0, 255.0)
@@ -78,16 +81,27 @@ def _drawn(seeds: Any, margin: int, augmentation: Augmentation) -> dict[str, Any
     return dict(tf.map_fn(one, seeds, fn_output_signature=kinds)) if kinds else {}
 
 
-def _windows(values: Any, margin: int, offsets: Any, *, mode: str, value: int = 0) -> Any:
-    """Return each image of a batch widened by a margin and cut to its size again at an offset of its own."""
+def _taken(values: Any, rows: Any, columns: Any) -> Any:
+    """Return rows and columns of each image of a batch; those outside are mirrored in at its edges.
+
+    Args:
+        values: [batch, size, size, ...].
+        rows: int32 [batch, size], or None for all as they are.
+        columns: int32 [batch, size].
+    """
     import tensorflow as tf
 
     size = int(values.shape[1])
-    rest = [[0, 0]] * (len(values.shape) - 3)
-    padded = tf.pad(values, [[0, 0], [margin, margin], [margin, margin], *rest], mode=mode, constant_values=value)
-    within = tf.range(size)
-    rows = tf.gather(padded, offsets[:, :1] + within, axis=1, batch_dims=1)
-    return tf.ensure_shape(tf.gather(rows, offsets[:, 1:] + within, axis=2, batch_dims=1), values.shape)
+    found = values
+    for axis, places in ((1, rows), (2, columns)):
+        if places is not None:
+            mirrored = tf.where(places < 0, -1 - places, tf.where(places >= size, 2 * size - 1 - places, places))
+            found = tf.gather(found, mirrored, axis=axis, batch_dims=1)
+    return tf.ensure_shape(found, values.shape)
+
+
+def _inside(places: Any, size: int) -> Any:
+    return (places >= 0) & (places < size)
 
 
 def _kept(boxes: Any, labels: Any) -> dict[str, Any]:
