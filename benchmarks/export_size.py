@@ -37,15 +37,15 @@ def fits(family: Family, preset: str) -> bool:
 
 
 def sizes(family: Family, preset: str) -> tuple[int, int, int, int]:
-    """Return the bytes of the archive, of its graph, of Keras's folder, and of the parameters."""
+    """Return the bytes of the archive, of its SavedModel without assets, of Keras's folder, and of the parameters."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "export"
         parameters = exported(family, preset, [VARIABLES, KERAS], folder)
         packed = Path(temporary) / "bundle.tar"
         archive.pack(folder / VARIABLES, packed)
         theirs = sum(file.stat().st_size for file in (folder / KERAS).rglob("*") if file.is_file())
-        graph = (folder / VARIABLES / "saved_model.pb").stat().st_size
-        return packed.stat().st_size, graph, theirs, parameters * 4
+        saved = [folder / VARIABLES / "saved_model.pb", *(folder / VARIABLES / "variables").iterdir()]
+        return packed.stat().st_size, sum(file.stat().st_size for file in saved), theirs, parameters * 4
 
 
 def main() -> int:
@@ -57,16 +57,16 @@ def main() -> int:
     options = parser.parse_args()
     started = time.monotonic()
     print(f"{machine()}; {versions()}", flush=True)
-    print(f"{'preset':26} {'bundle, KB':>11} {'its graph':>10} {'Keras, KB':>11} {'weights, KB':>11} {'ratio':>6}")
+    print(f"{'preset':26} {'bundle, KB':>11} {'SavedModel':>10} {'Keras, KB':>11} {'weights, KB':>11} {'ratio':>6}")
     ratios, skipped = [], []
     for family, preset in servable(options.family, options.preset):
         name = f"{family.name}, {preset}"
         if not fits(family, preset):
             skipped.append(name)
             continue
-        ours, graph, theirs, weights = sizes(family, preset)
+        ours, model, theirs, weights = sizes(family, preset)
         ratios.append(ours / theirs)
-        columns = f"{ours / 1e3:11.0f} {graph / 1e3:10.0f} {theirs / 1e3:11.0f} {weights / 1e3:11.0f}"
+        columns = f"{ours / 1e3:11.0f} {model / 1e3:10.0f} {theirs / 1e3:11.0f} {weights / 1e3:11.0f}"
         print(f"{name:26} {columns} {ratios[-1]:6.3f}", flush=True)
     if skipped:
         print(f"left out, too little memory: {', '.join(skipped)}")

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from model_export import children, datasets, registry
 from model_export.datasets.records import Dataset
@@ -63,16 +64,29 @@ def exported(family: Family, preset: str, kinds: Sequence[str], folder: Path) ->
     Raises:
         SystemExit: If it fails.
     """
-
-    def say(line: str) -> None:
-        print(f"    {family.name}, {preset}: {line}", file=sys.stderr, flush=True)
-
     folder.mkdir()
+    _note(f"{family.name}, {preset}")
     arguments = [family.name, preset, *kinds]
     try:
-        return int(children.run("benchmarks.untrained", arguments, folder, EXPORT_TIMEOUT_S, say)["parameters"])
+        return int(children.run("benchmarks.untrained", arguments, folder, EXPORT_TIMEOUT_S, _note)["parameters"])
     except ExportError as error:
         raise SystemExit(f"error: {family.name}, {preset}: {error}") from None
+
+
+def probed(folder: Path, arguments: Sequence[str]) -> Any:
+    """Run `benchmarks.probe` in a folder and return what it found.
+
+    Raises:
+        SystemExit: If it fails.
+    """
+    try:
+        return children.run("benchmarks.probe", arguments, folder, EXPORT_TIMEOUT_S, _note)
+    except ExportError as error:
+        raise SystemExit(f"error: {error}") from None
+
+
+def _note(line: str) -> None:
+    print(f"    {line}", file=sys.stderr, flush=True)
 
 
 def vocabulary(dataset: Dataset, preset: Preset) -> tuple[str, ...]:

@@ -55,6 +55,19 @@ def _golden(endpoints: dict[str, Endpoint], probes: dict[str, npt.NDArray[Any]])
     return answers
 
 
+def _shared(network: Any) -> Any:
+    """Return a function like the network that all signatures call, so that the graph holds its operations once."""
+    import tensorflow as tf
+
+    spec = tf.nest.map_structure(lambda one: tf.TensorSpec(one.shape, one.dtype), network.input)
+
+    def core(given: Any) -> Any:
+        return network(given, training=False)
+
+    compiled = tf.function(core, input_signature=[spec], autograph=False)
+    return lambda given, training=False: compiled(given)
+
+
 def _frozen(network: Any) -> Any:
     """Return a function like the network with its weights as constants, once for all signatures.
 
@@ -142,7 +155,7 @@ def build(model: Exportable, name: str, *, freeze: bool = False) -> dict[str, An
     if freeze:
         _save([], table, task.endpoints(_frozen(network), table, model), folder)
     else:
-        _save(network.variables, table, endpoints, folder)
+        _save(network.variables, table, task.endpoints(_shared(network), table, model), folder)
     _normalise(folder)
     saved = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
     described = signatures.describe(saved.meta_graphs[0].signature_def)

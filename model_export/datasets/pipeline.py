@@ -67,9 +67,7 @@ class ImagePipeline:
         numbers = tf.data.Dataset.from_tensor_slices(np.repeat(np.array(epochs, np.int32), self.steps))
         batches = self._with_pixels(tf.data.Dataset.from_tensor_slices(order), size, drop_remainder=True)
         return (
-            tf.data.Dataset.zip(numbers, batches)
-            .map(batch, num_parallel_calls=tf.data.AUTOTUNE)
-            .prefetch(PREFETCHED)
+            tf.data.Dataset.zip(numbers, batches).map(batch, num_parallel_calls=tf.data.AUTOTUNE).prefetch(PREFETCHED)
         )
 
     def evaluation(self) -> Any:
@@ -101,7 +99,9 @@ class ImagePipeline:
         import tensorflow as tf
 
         inputs = tf.constant(self._examples.inputs.tolist())
-        one_by_one = untuned(tf.data.Dataset.from_tensor_slices(inputs)).map(self._one, num_parallel_calls=tf.data.AUTOTUNE)
+        one_by_one = untuned(tf.data.Dataset.from_tensor_slices(inputs)).map(
+            self._one, num_parallel_calls=tf.data.AUTOTUNE
+        )
         return tf.concat(list(one_by_one.batch(self._batch_size)), axis=0)
 
     def _one(self, found: Any) -> Any:

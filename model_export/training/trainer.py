@@ -210,7 +210,9 @@ def _patience_is_over(progress: Progress, order: Order) -> bool:
     return bool(patience) and bool(progress.best_epoch) and progress.epoch - progress.best_epoch >= patience
 
 
-def _epoch(epoch: int, batches: Iterator[Any], step: Callable[[Any], Any], order: Order, steps: int, shown: Meter) -> float:
+def _epoch(
+    epoch: int, batches: Iterator[Any], step: Callable[[Any], Any], order: Order, steps: int, shown: Meter
+) -> float:
     """Train one epoch and return its mean loss."""
     total = 0.0
     for done, batch in enumerate(itertools.islice(batches, steps), 1):
