@@ -56,6 +56,19 @@ def _golden(endpoints: dict[str, Endpoint], probes: dict[str, npt.NDArray[Any]])
     return answers
 
 
+def _shared(network: Any) -> Any:
+    """Return a function like the network that all signatures call, so that the graph holds its operations once."""
+    import tensorflow as tf
+
+    spec = tf.nest.map_structure(lambda one: tf.TensorSpec(one.shape, one.dtype), network.input)
+
+    def core(given: Any) -> Any:
+        return network(given, training=False)
+
+    compiled = tf.function(core, input_signature=[spec], autograph=False)
+    return lambda given, training=False: compiled(given)
+
+
 def _frozen(network: Any) -> Any:
     """Return a function like the network with its weights as constants, once for all signatures.
 
@@ -142,9 +155,8 @@ def build(model: Exportable, name: str, *, freeze: bool = False, reduced: bool =
     task = served(model.family.task)
     endpoints = task.endpoints(network, table, model)
     body = bfloat16.network(model) if reduced else network
-    function = _frozen(body) if freeze else body
-    written = endpoints if function is network else task.endpoints(function, table, model)
-    _save([] if freeze else body.variables, table, written, folder)
+    function = _frozen(body) if freeze else _shared(body)
+    _save([] if freeze else body.variables, table, task.endpoints(function, table, model), folder)
     _normalise(folder)
     saved = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
     described = signatures.describe(saved.meta_graphs[0].signature_def)

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from model_export.datasets.augment import augment
-from model_export.datasets.records import Examples, shuffled, whole_batches
+from model_export.datasets.batches import PREFETCHED, ordered, untuned
+from model_export.datasets.records import Examples, whole_batches
 from model_export.images import decode
 from model_export.registry import Augmentation, ImageInput
 
@@ -45,30 +46,28 @@ class ImagePipeline:
         """Targets of all examples in order; masks are uint8 [n, size, size]."""
         return self._targets
 
-    def training(self, epoch: int, seed: int, augmentation: Augmentation) -> Any:
-        """Return tf.data of one epoch: (float32 [batch, size, size, 3], targets), shuffled and augmented.
+    def training(self, epochs: range, seed: int, augmentation: Augmentation) -> Any:
+        """Return tf.data of epochs on end: (float32 [batch, size, size, 3], targets), shuffled and augmented.
 
         The order and every random change depend on seed, epoch and example alone, so that a run that was killed goes on
         as if nothing had happened.
         """
         import tensorflow as tf
 
-        order = shuffled(len(self._examples), seed, epoch)
-        size = min(self._batch_size, len(order))
+        targets = {name: tf.constant(values) for name, values in self._targets.items()}
 
-        def augmented(pixels: Any, targets: Any, row: Any) -> Any:
-            return augment(pixels, targets, augmentation, tf.stack([seed * 1_000_003 + epoch, tf.cast(row, tf.int32)]))
+        def batch(epoch: Any, with_pixels: Any) -> Any:
+            rows, pixels = with_pixels
+            found = {name: tf.gather(values, rows) for name, values in targets.items()}
+            numbers = tf.cast(rows, tf.int32)
+            seeds = tf.stack([tf.fill(tf.shape(numbers), seed * 1_000_003 + epoch), numbers], axis=-1)
+            return augment(pixels, found, augmentation, seeds)
 
-        def batch(rows: Any, pixels: Any) -> Any:
-            targets = {name: tf.gather(values, rows) for name, values in self._targets.items()}
-            kinds = (tf.float32, {name: values.dtype for name, values in targets.items()})
-            return tf.map_fn(lambda each: augmented(*each), (pixels, targets, rows), fn_output_signature=kinds)
-
-        rows = tf.data.Dataset.from_tensor_slices(order)
+        order, size = ordered(len(self._examples), self._batch_size, epochs, seed)
+        numbers = tf.data.Dataset.from_tensor_slices(np.repeat(np.array(epochs, np.int32), self.steps))
+        batches = self._with_pixels(tf.data.Dataset.from_tensor_slices(order), size, drop_remainder=True)
         return (
-            self._with_pixels(rows, size, drop_remainder=True)
-            .map(batch, num_parallel_calls=tf.data.AUTOTUNE)
-            .prefetch(tf.data.AUTOTUNE)
+            tf.data.Dataset.zip(numbers, batches).map(batch, num_parallel_calls=tf.data.AUTOTUNE).prefetch(PREFETCHED)
         )
 
     def evaluation(self) -> Any:
@@ -86,6 +85,7 @@ class ImagePipeline:
     def _with_pixels(self, rows: Any, size: int, *, drop_remainder: bool) -> Any:
         import tensorflow as tf
 
+        rows = untuned(rows)
         if self._cached is not None:
             cached = self._cached
             batches = rows.batch(size, drop_remainder=drop_remainder)
@@ -99,7 +99,9 @@ class ImagePipeline:
         import tensorflow as tf
 
         inputs = tf.constant(self._examples.inputs.tolist())
-        one_by_one = tf.data.Dataset.from_tensor_slices(inputs).map(self._one, num_parallel_calls=tf.data.AUTOTUNE)
+        one_by_one = untuned(tf.data.Dataset.from_tensor_slices(inputs)).map(
+            self._one, num_parallel_calls=tf.data.AUTOTUNE
+        )
         return tf.concat(list(one_by_one.batch(self._batch_size)), axis=0)
 
     def _one(self, found: Any) -> Any:

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from model_export.datasets.records import Examples, shuffled, whole_batches
+from model_export.datasets.batches import PREFETCHED, ordered, untuned
+from model_export.datasets.records import Examples, whole_batches
 from model_export.registry import TextInput
 from model_export.tokens import encode, table_in_memory
 
@@ -31,7 +32,7 @@ class TextPipeline:
         self._batch_size = batch_size
         self._labels = examples.targets["label"]
         table = table_in_memory(vocabulary)
-        texts = tf.data.Dataset.from_tensor_slices([examples.content(row) for row in range(len(examples))])
+        texts = untuned(tf.data.Dataset.from_tensor_slices([examples.content(row) for row in range(len(examples))]))
         ids = texts.batch(_AT_ONCE).map(lambda some: encode(some, table, text), num_parallel_calls=tf.data.AUTOTUNE)
         self._ids = np.concatenate([np.asarray(some) for some in ids])
 
@@ -40,19 +41,20 @@ class TextPipeline:
         """Training batches per epoch; what does not fill one is left for another epoch."""
         return whole_batches(len(self._ids), self._batch_size)
 
-    def training(self, epoch: int, seed: int) -> Any:
-        """Return tf.data of one epoch, shuffled: (int32 [batch, length], int32 [batch], class ids).
+    def training(self, epochs: range, seed: int) -> Any:
+        """Return tf.data of epochs on end, shuffled: (int32 [batch, length], int32 [batch], class ids).
 
         The order depends on seed and epoch alone, so that a run that was killed goes on as if nothing had happened.
         """
         import tensorflow as tf
 
-        order = shuffled(len(self._ids), seed, epoch)
-        ordered = tf.data.Dataset.from_tensor_slices((self._ids[order], self._labels[order]))
-        return ordered.batch(min(self._batch_size, len(order)), drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+        ids, labels = tf.constant(self._ids), tf.constant(self._labels)
+        order, size = ordered(len(self._ids), self._batch_size, epochs, seed)
+        rows = untuned(tf.data.Dataset.from_tensor_slices(order.reshape(-1, size)))
+        return rows.map(lambda each: (tf.gather(ids, each), tf.gather(labels, each))).prefetch(PREFETCHED)
 
     def evaluation(self) -> Any:
         """Return tf.data of all examples in order: int32 [batch, length]."""
         import tensorflow as tf
 
-        return tf.data.Dataset.from_tensor_slices(self._ids).batch(self._batch_size)
+        return untuned(tf.data.Dataset.from_tensor_slices(self._ids)).batch(self._batch_size)

@@ -20,8 +20,8 @@ class TaskTraining(Protocol):
     steps: int
     """Batches per epoch."""
 
-    def batches(self, epoch: int, seed: int) -> Any:
-        """Return tf.data of one epoch: (inputs, targets)."""
+    def batches(self, epochs: range, seed: int) -> Any:
+        """Return tf.data of epochs on end, `steps` batches each: (inputs, targets)."""
         ...
 
     def loss(self, network: Any) -> Any:

@@ -24,9 +24,9 @@ class ClassifyTraining(ImageTraining):
 
     metric = "accuracy"
 
-    def batches(self, epoch: int, seed: int) -> Any:
+    def batches(self, epochs: range, seed: int) -> Any:
         """Return (pixels, class ids)."""
-        return super().batches(epoch, seed).map(lambda pixels, targets: (pixels, targets["label"]))
+        return super().batches(epochs, seed).map(lambda pixels, targets: (pixels, targets["label"]))
 
     def loss(self, network: Any) -> Any:
         """Return the cross-entropy of logits."""

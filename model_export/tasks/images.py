@@ -38,6 +38,6 @@ class ImageTraining:
     def _known_slices(self) -> list[Slice]:
         return of_pictures(self._pictures, self._test_examples)
 
-    def batches(self, epoch: int, seed: int) -> Any:
-        """Return tf.data of one epoch: (pixels, targets by name)."""
-        return self._train.training(epoch, seed, self._recipe.augmentation)
+    def batches(self, epochs: range, seed: int) -> Any:
+        """Return tf.data of epochs on end: (pixels, targets by name)."""
+        return self._train.training(epochs, seed, self._recipe.augmentation)

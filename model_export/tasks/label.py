@@ -40,9 +40,9 @@ class LabelTraining:
         # An evaluation has no use for it.
         return TextPipeline(self._training, self._text, self._vocabulary, self._recipe.batch_size)
 
-    def batches(self, epoch: int, seed: int) -> Any:
+    def batches(self, epochs: range, seed: int) -> Any:
         """Return (token ids, class ids)."""
-        return self._train.training(epoch, seed)
+        return self._train.training(epochs, seed)
 
     def loss(self, network: Any) -> Any:
         """Return the cross-entropy of logits."""

@@ -21,9 +21,9 @@ class SegmentTraining(ImageTraining):
 
     metric = "mean_iou"
 
-    def batches(self, epoch: int, seed: int) -> Any:
+    def batches(self, epochs: range, seed: int) -> Any:
         """Return (pixels, class ids of pixels)."""
-        return super().batches(epoch, seed).map(lambda pixels, targets: (pixels, targets[MASK]))
+        return super().batches(epochs, seed).map(lambda pixels, targets: (pixels, targets[MASK]))
 
     def loss(self, network: Any) -> Any:
         """Return the cross-entropy of logits plus their Dice loss; ignored pixels count in neither."""

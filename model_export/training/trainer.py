@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import math
 import os
@@ -20,6 +21,8 @@ from model_export.training.run import Order, Progress
 from model_export.training.schedules import check, optimizer
 
 STRATEGIES = ("none", "mirrored", "multi-worker")
+EPOCHS_AT_ONCE = 16
+"""Epochs that one tf.data pipeline serves; bounds the memory for the order of their examples."""
 Say = Callable[[str], None]
 
 
@@ -102,15 +105,16 @@ def train(
     progress = runs.load_state(folder, variables)
     if progress.epoch:
         say(f"going on after epoch {progress.epoch} of {order.recipe.epochs}")
-    step = _step(network, task, followed, distribution)
+    step = train_step(network, task, followed, distribution)
     agree = _agreement(network, distribution)
     board = tf.summary.create_file_writer(str(folder / "tensorboard")) if chief else None
-    for epoch in range(progress.epoch, order.recipe.epochs):
+    epochs = range(progress.epoch, order.recipe.epochs)
+    batches = train_batches(task, epochs, order.seed, distribution)
+    for epoch in epochs:
         if _patience_is_over(progress, order):
             say(f"no better result for {order.recipe.patience} epochs: stopping early")
             break
         shown.phase(f"epoch {epoch + 1} of {order.recipe.epochs}")
-        batches = distribution.experimental_distribute_dataset(task.batches(epoch, order.seed))
         loss = _epoch(epoch, batches, step, order, task.steps, shown)
         agree()
         shown.phase(f"evaluating epoch {epoch + 1} of {order.recipe.epochs}")
@@ -135,7 +139,14 @@ def _is_chief() -> bool:
         raise ExportError(f"TF_CONFIG: must be a JSON object with task.index, a number, got {text!r}") from None
 
 
-def _step(network: Any, task: TaskTraining, followed: Any, distribution: Any) -> Callable[[Any], Any]:
+def train_batches(task: TaskTraining, epochs: range, seed: int, distribution: Any) -> Iterator[Any]:
+    """Yield the batches of all epochs; to start a pipeline takes as long as several small steps."""
+    for first in epochs[::EPOCHS_AT_ONCE]:
+        together = range(first, min(first + EPOCHS_AT_ONCE, epochs.stop))
+        yield from distribution.experimental_distribute_dataset(task.batches(together, seed))
+
+
+def train_step(network: Any, task: TaskTraining, followed: Any, distribution: Any) -> Callable[[Any], Any]:
     """Return a function that trains on a batch, part of it on each replica, and returns its loss.
 
     Keras' own `fit` cannot train on several workers (https://github.com/keras-team/keras/issues/20585).
@@ -199,10 +210,12 @@ def _patience_is_over(progress: Progress, order: Order) -> bool:
     return bool(patience) and bool(progress.best_epoch) and progress.epoch - progress.best_epoch >= patience
 
 
-def _epoch(epoch: int, batches: Any, step: Callable[[Any], Any], order: Order, steps: int, shown: Meter) -> float:
+def _epoch(
+    epoch: int, batches: Iterator[Any], step: Callable[[Any], Any], order: Order, steps: int, shown: Meter
+) -> float:
     """Train one epoch and return its mean loss."""
     total = 0.0
-    for done, batch in enumerate(batches, 1):
+    for done, batch in enumerate(itertools.islice(batches, steps), 1):
         loss = float(step(batch))
         if not math.isfinite(loss):
             raise ExportError(
