@@ -36,9 +36,10 @@ def run_signature(version_folder):
 
 
 @pytest.fixture(scope="session")
-def models(tmp_path_factory):
+def models(tmp_path_factory, worker_id):
     """The trained families, as `TrainedModels` makes them."""
-    return TrainedModels(tmp_path_factory.mktemp("models"))
+    base = tmp_path_factory.getbasetemp()
+    return TrainedModels((base if worker_id == "master" else base.parent) / "models")
 
 
 @pytest.fixture(scope="session")

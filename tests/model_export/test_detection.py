@@ -21,16 +21,34 @@ def test_the_full_network_has_the_parameters_of_yolov3():
     assert [each.shape[1:] for each in network.outputs] == [(52, 52, 255), (26, 26, 255), (13, 13, 255)]
 
 
+def test_the_full_network_has_the_parameters_of_faster_rcnn():
+    """torchvision's 41,755,286, the convolutions' biases before normalisation, and the normalisation it folds."""
+    preset = find("faster-rcnn").preset(FULL)
+    network = preset.network(preset.classes)
+    biases = sum(each.bias.shape[0] for each in network.layers if each.name.endswith("_conv"))
+    normalisation = sum(each.count_params() for each in network.layers if type(each).__name__ == "BatchNormalization")
+    assert network.count_params() == preset.parameters == 41_755_286 + biases + normalisation == 41_888_086
+    # 200, 100, 50, 25 and 13 places along a side with three anchors each, 300 regions, 90 classes and none.
+    shapes = {name: tuple(each.shape[1:]) for name, each in network.output.items()}
+    assert shapes["anchor_changes"] == (159_882, 4)
+    assert shapes["box_changes"] == (300, 91, 4)
+
+
+@pytest.fixture(scope="module", params=["yolo", "faster-rcnn"])
+def family(request):
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def trained(models):
+def trained(models, family):
     """A run's folder, its evaluation as printed."""
-    return models.run("yolo"), models.evaluation("yolo")
+    return models.run(family), models.evaluation(family)
 
 
 @pytest.fixture(scope="module")
-def run_detector(models, tmp_path_factory):
+def run_detector(models, family, tmp_path_factory):
     """A function (signature, inputs) -> outputs of the exported and verified bundle."""
-    with loaded(models.bundle("yolo"), tmp_path_factory.mktemp("version")) as runner:
+    with loaded(models.bundle(family), tmp_path_factory.mktemp("version")) as runner:
         yield runner
 
 

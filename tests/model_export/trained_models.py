@@ -1,6 +1,7 @@
-"""Every family trained, evaluated and made a bundle at most once in a test session, when a test first asks for it."""
+"""Every family trained, evaluated and made a bundle at most once in a test run, when a test first asks for it."""
 
-import functools
+import contextlib
+import fcntl
 
 from training_command import SLOW_S, run, successful
 
@@ -12,29 +13,46 @@ DATA = {Task.CLASSIFY: "digits", Task.DETECT: "shapes", Task.SEGMENT: "shapes-ma
 
 
 class TrainedModels:
-    """Runs and bundles of the small presets by name of the family; tests only read them."""
+    """Runs and bundles of the small presets by name of the family; tests only read them.
+
+    Test processes that run side by side share one folder; what one of them makes, the others wait for.
+    """
 
     def __init__(self, folder):
         self._folder = folder
 
-    @functools.cache  # noqa: B019 - lives as long as the session
     def run(self, name):
         """Return the folder of a finished run."""
         folder = self._folder / "runs" / name
         data = DATA[all_families()[name].task]
-        successful(run("train", name, "--data", data, "--out", folder, timeout=SLOW_S))
+        self._once(f"{name}.run", "train", name, "--data", data, "--out", folder)
         return folder
 
-    @functools.cache  # noqa: B019
     def evaluation(self, name):
         """Return what `evaluate` prints of the run, which has a report from then on."""
-        return successful(run("evaluate", self.run(name)))
+        return self._once(f"{name}.evaluation", "evaluate", self.run(name))
 
-    @functools.cache  # noqa: B019
     def bundle(self, name):
         """Return the folder of the bundle with version 1 of the evaluated run; the model has the family's name."""
         self.evaluation(name)
         bundle = self._folder / "bundles" / name
-        successful(run("export", self.run(name), "--out", bundle, "--name", name))
-        assert f"verified: {name} version 1" in successful(run("verify", bundle / "1.json"))
+        self._once(f"{name}.bundle", "export", self.run(name), "--out", bundle, "--name", name)
+        verified = self._once(f"{name}.verified", "verify", bundle / "1.json")
+        assert f"verified: {name} version 1" in verified
         return bundle
+
+    def _once(self, what, *command):
+        """Run a command unless that was done, and return what it printed."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        printed = self._folder / f"{what}.txt"
+        with _alone(self._folder / f"{what}.lock"):
+            if not printed.exists():
+                printed.write_text(successful(run(*command, timeout=SLOW_S)))
+        return printed.read_text()
+
+
+@contextlib.contextmanager
+def _alone(file):
+    with file.open("w") as opened:
+        fcntl.flock(opened, fcntl.LOCK_EX)
+        yield
