@@ -22,6 +22,7 @@ GIVEN = "given"
 """Group of the slices that the user names."""
 OBJECT_SIZE = "size of the objects"
 """Group of the slices that are of objects and not of examples."""
+_STEP = 0.05
 _SHOWN = 40
 """Slices that the report shows; of more, the worst."""
 _FILE, _SLICE = "file", "slice"
@@ -185,7 +186,7 @@ def _rows(path: Path) -> list[tuple[int, str, str]]:
         if not {_FILE, _SLICE} <= set(reader.fieldnames or ()):
             raise ValueError(f"line 1 must name the columns {_FILE} and {_SLICE}")
         found = [(reader.line_num, row[_FILE] or "", (row[_SLICE] or "").strip()) for row in reader]
-    except (OSError, ValueError, csv.Error) as error:
+    except (ValueError, csv.Error) as error:
         raise ExportError(f"--slices: {path}: cannot be read: {error}; write {_FILE},{_SLICE} and a row each") from None
     for line, _, name in found:
         if not name or not name.isprintable():
@@ -233,6 +234,9 @@ def _points(results: Sequence[SliceResult], whole: float, metric: str) -> Any:
     axes.axvline(whole, color="k", linestyle="--", linewidth=1)
     axes.set_yticks(range(len(results)), [f"{each.group}: {each.name}" for each in results], fontsize=8)
     axes.set_ylim(len(results) - 0.4, -0.6)
+    values = [whole, *(each.value for each in results if not np.isnan(each.value))]
+    # Whole steps, so that a difference of nothing does not fill the figure.
+    axes.set_xlim(_STEP * np.floor(min(values) / _STEP - 0.1), _STEP * np.ceil(max(values) / _STEP) + _STEP / 10)
     axes.set_xlabel(f"{metric}; the dashed line is all examples, {whole:.4f}")
     return made
 

@@ -71,20 +71,30 @@ def test_a_finished_run_is_left_as_it_is(short_run):
     assert (short_run / "state.npz").read_bytes() == before
 
 
-def test_another_seed_gives_other_weights_and_another_order_is_refused(short_run, tmp_path):
+def test_another_order_is_refused(short_run):
     result = run(*SHORT, "--seed", "1", "--out", short_run)
     assert result.returncode == 1
     assert "holds a run with another" in result.stderr
-    successful(run(*SHORT[:-4], "--epochs", "1", "--seed", "1", "--out", tmp_path / "run"))
-    assert history(tmp_path / "run")[0]["loss"] != history(short_run)[0]["loss"]
 
 
-def test_ctrl_c_says_how_to_go_on(tmp_path):
-    process = start(*SHORT, "--out", tmp_path / "run")
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory):
+    """Folder, exit code and errors of a run with another seed that Ctrl-C ended after an epoch."""
+    folder = tmp_path_factory.mktemp("runs") / "stopped"
+    process = start(*SHORT, "--seed", "1", "--out", folder)
     wait_for(process, "epoch 1 of 3: loss")
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=30)
-    assert process.returncode == 130
+    return folder, process.returncode, told
+
+
+def test_another_seed_gives_other_weights(short_run, stopped):
+    assert history(stopped[0])[0]["loss"] != history(short_run)[0]["loss"]
+
+
+def test_ctrl_c_says_how_to_go_on(stopped):
+    _, code, told = stopped
+    assert code == 130
     assert len(told.strip().splitlines()) == 1
     assert "interrupted; the same command goes on after the last finished epoch of" in told
 
