@@ -127,6 +127,26 @@ def test_a_quota_names_code_have_need_and_the_words_that_ask_for_more(program):
     )
 
 
+def test_a_container_smaller_than_the_measured_model_ends_the_preview(program):
+    models = {"scenes": {"bundle": "build/bundles/scenes", "stable": 1, "resources": {"memoryMib": 256}}}
+    lines = program(raw(pools={}, models=models)).lines
+    assert [line.partition(" (")[2] for line in lines] == [
+        f"have 256 MiB, need 300 MiB, at {site}); leave models.scenes.resources.memoryMib out, which gives twice what "
+        "was measured, or raise it"
+        for site in SITES
+    ]
+
+
+def test_pods_without_a_pool_that_the_system_pool_cannot_hold_end_the_preview(program):
+    scenes = {"bundle": "build/bundles/scenes", "stable": 1, "replicas": {"min": 4, "max": 4}}
+    models = {"scenes": {**scenes, "resources": {"memoryMib": 9000}}}
+    lines = program(raw(pools={}, models=models, systemPool={"max": 2})).lines
+    for site in SITES:
+        (line,) = (line for line in lines if f"at {site})" in line)
+        assert "systemPool.max: the models' fewest pods do not fit the memory of the most nodes" in line
+        assert "version 1 of scenes 4 x 9000 MiB (300 MiB measured)" in line
+
+
 def test_spot_and_on_demand_are_quotas_of_their_own(program):
     pools = {"t4": {"gpu": "T4-class", "max": 4, "spot": {"share": "50%"}}}
     (line,) = program(raw("aws", pools=pools), {QUOTA: quotas(L_3819A6DF=7)}).lines

@@ -47,6 +47,18 @@ def part(text, title):
     return re.search(rf"^## {title}\n\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE).group(1)
 
 
+def test_the_latency_of_every_batch_size_is_shown_where_it_was_measured(tmp_path, manifest):
+    before = part(card(manifest, None, tmp_path / "cards").read_text(), "Measured")
+    assert "| one request | 1.0 ms (median) |" in before
+    assert "batch of" not in before
+    content = json.loads(manifest.read_text())
+    content["measured"]["latency_ms_by_batch"] = {"1": 1.0, "2": 1.75}
+    manifest.write_text(json.dumps(content))
+    after = part(card(manifest, None, tmp_path / "cards").read_text(), "Measured")
+    assert "| one request | 1.0 ms (median) |\n| batch of 2 | 1.8 ms (median) |" in after
+    assert "batch of 1 " not in after
+
+
 def test_a_bundle_alone_gives_a_page_with_everything_its_manifest_says(tmp_path, manifest):
     page = card(manifest, None, tmp_path / "cards")
     text = page.read_text()

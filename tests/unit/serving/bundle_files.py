@@ -43,7 +43,10 @@ def manifest_document(archive: bytes, name: str = "scenes", version: int = 1) ->
         "source": {"family": "efficientnet-lite0", "weights": "some", "url": "https://example.com"},
         "framework": {"tensorflow": "2.20.0", "keras": "3.15.1", "server": "2.20.0"},
         "license": "Apache-2.0", "parameters": 4652008,
-        "measured": {"peak_memory_mib": 700.5, "load_s": 1.5, "latency_ms": 17, "machine": "two cores"},
+        "measured": {
+            "peak_memory_mib": 700.5, "load_s": 1.5, "latency_ms": 17, "latency_ms_by_batch": {"1": 17, "2": 31.5},
+            "machine": "two cores",
+        },
     }  # fmt: skip
 
 
