@@ -1,11 +1,11 @@
 """How long all small presets train one after another: the command `train`, as a user runs it.
 
-    python -m benchmarks.training_time [FAMILY ...] [--epochs 2] [--full] [--ceiling-minutes 0]
+    python -m benchmarks.training_time [FAMILY ...] [--epochs 2] [--full] [--ceiling-minutes 15]
 
 Without `--full` each preset trains for a few epochs and the rest is reckoned: every further epoch takes as long as the
-last one did. With `--full` each trains for as many epochs as its recipe has, or until it stops early. Loading TensorFlow,
-decoding the data, compiling and the evaluation after every epoch are part of the time. With `--ceiling-minutes`, the
-command fails where the sum lies above it.
+last one did. With `--full` each trains for as many epochs as its recipe has, or until it stops early. Loading
+TensorFlow, decoding the data, compiling and the evaluation after every epoch are part of the time. With
+`--ceiling-minutes`, the command fails where the sum lies above it.
 """
 
 from __future__ import annotations

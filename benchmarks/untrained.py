@@ -1,4 +1,4 @@
-"""Exports a preset with untrained weights: `python -m benchmarks.untrained FAMILY PRESET KIND...`, in the folder for it.
+"""Exports a preset with untrained weights into its working folder: `benchmarks.untrained FAMILY PRESET KIND...`.
 
 Kinds, each a folder of that name: `variables` is what a bundle holds, `frozen` the same with constants in place of
 variables, `keras` what `keras.Model.export` writes for the same network. A family that comes with published weights has

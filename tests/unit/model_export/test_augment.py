@@ -18,15 +18,21 @@ def example(top=8, left=12, bottom=20, right=30):
     return pixels, {"boxes": boxes, "labels": np.array([3, -1], np.int32), "mask": mask}
 
 
-def augmented(augmentation, seed, **where):
+def batch_of(augmentation, seeds, **where):
+    """The example once for every seed, changed in one batch."""
     import tensorflow as tf
 
     pixels, targets = example(**where)
     pixels, targets = augment(
-        tf.constant(pixels), {name: tf.constant(value) for name, value in targets.items()}, augmentation,
-        tf.constant([7, seed]),
+        tf.stack([pixels] * len(seeds)), {name: tf.stack([value] * len(seeds)) for name, value in targets.items()},
+        augmentation, tf.constant([[7, seed] for seed in seeds]),
     )  # fmt: skip
     return np.asarray(pixels), {name: np.asarray(value) for name, value in targets.items()}
+
+
+def augmented(augmentation, seed, **where):
+    pixels, targets = batch_of(augmentation, [seed], **where)
+    return pixels[0], {name: value[0] for name, value in targets.items()}
 
 
 def bounds(pixels):
@@ -87,3 +93,30 @@ def test_the_same_seed_changes_alike_and_nothing_changes_without_augmentation():
     np.testing.assert_array_equal(augmented(everything, 3)[0], augmented(everything, 3)[0])
     assert not np.array_equal(augmented(everything, 3)[0], augmented(everything, 4)[0])
     np.testing.assert_array_equal(augmented(Augmentation(), 3)[0], example()[0])
+
+
+def test_an_example_changes_alike_in_whatever_batch_it_is():
+    everything = Augmentation(shift=0.1, flip=True, brightness=0.3)
+    pixels, targets = batch_of(everything, range(6))
+    for seed in range(6):
+        alone_pixels, alone = augmented(everything, seed)
+        np.testing.assert_array_equal(pixels[seed], alone_pixels)
+        for name, value in alone.items():
+            np.testing.assert_array_equal(targets[name][seed], value)
+
+
+def test_the_edges_are_mirrored_in():
+    """A shift is a window of the image with its edge rows and columns mirrored around it."""
+    import tensorflow as tf
+
+    margin = 8
+    original = np.random.default_rng(0).uniform(0, 255, (1, SIZE, SIZE, 3)).astype(np.float32)
+    wide = np.pad(original[0], [(margin, margin), (margin, margin), (0, 0)], mode="symmetric")
+    seen = set()
+    for seed in range(12):
+        pixels, _ = augment(tf.constant(original), {}, Augmentation(shift=margin / SIZE), tf.constant([[7, seed]]))
+        offset = tuple(int(each) for each in tf.random.stateless_uniform([2], [7, seed], 0, 2 * margin + 1, tf.int32))
+        window = wide[offset[0] : offset[0] + SIZE, offset[1] : offset[1] + SIZE]
+        np.testing.assert_array_equal(np.asarray(pixels)[0], window)
+        seen.add(offset)
+    assert len(seen) > 6

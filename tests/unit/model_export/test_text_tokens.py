@@ -90,12 +90,14 @@ def test_an_epoch_has_an_order_of_its_own_that_comes_again():
     pipeline = TextPipeline(examples, WORDS, tokens.vocabulary_of(TRAINING, WORDS), 2)
 
     def epoch(number, seed):
-        return [np.asarray(labels).tolist() for _, labels in pipeline.training(number, seed)]
+        return [np.asarray(labels).tolist() for _, labels in pipeline.training(range(number, number + 1), seed)]
 
     assert pipeline.steps == 2
     assert sorted(label for labels in epoch(0, 0) for label in labels) == [0, 1, 2, 3]
     assert epoch(1, 0) == epoch(1, 0)
     assert len({str(epoch(number, 0)) for number in range(6)}) > 1
-    ids, labels = next(iter(pipeline.training(0, 0)))
+    on_end = [np.asarray(labels).tolist() for _, labels in pipeline.training(range(1, 4), 0)]
+    assert on_end == [*epoch(1, 0), *epoch(2, 0), *epoch(3, 0)]
+    ids, labels = next(iter(pipeline.training(range(1), 0)))
     expected = ids_of([TRAINING[row] for row in np.asarray(labels)], tokens.vocabulary_of(TRAINING, WORDS), WORDS)
     np.testing.assert_array_equal(np.asarray(ids), expected)
