@@ -184,13 +184,13 @@ def segmented(*flipped):
 
 def test_shares_of_a_mask_may_differ_by_the_pixels_that_differ():
     """One of 64 x 64 pixels is 24 times the tolerance of other numbers."""
-    assert golden.compare("s", segmented(), segmented(5), 1e-5) <= 1e-7
+    assert golden.compare("s", segmented(), segmented(5), "float32") <= 1e-7
     with pytest.raises(ExportError, match="of mask differ from Keras's"):
-        golden.compare("s", segmented(), segmented(*range(20)), 1e-5)
+        golden.compare("s", segmented(), segmented(*range(20)), "float32")
     with pytest.raises(ExportError, match=r"scores differ from Keras by 0\.0002"):
-        golden.compare("s", segmented(), segmented(5) | {"scores": segmented(5, 6)["scores"]}, 1e-5)
+        golden.compare("s", segmented(), segmented(5) | {"scores": segmented(5, 6)["scores"]}, "float32")
     with pytest.raises(ExportError, match=r"scores differ from Keras by 0\.0002"):
-        golden.compare("s", segmented(), segmented() | {"scores": segmented(5)["scores"]}, 1e-5)
+        golden.compare("s", segmented(), segmented() | {"scores": segmented(5)["scores"]}, "float32")
 
 
 def test_doubled_weights_and_foreign_files_are_refused(tmp_path):
