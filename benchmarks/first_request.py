@@ -1,6 +1,6 @@
 """How much slower the first request after warm-up is than those that follow, per family, signature and batch size.
 
-    python -m benchmarks.first_request [FAMILY ...] [--preset small] [--rounds 3] [--runs 9] [--ceiling 9]
+    python -m benchmarks.first_request [FAMILY ...] [--preset small] [--rounds 5] [--runs 9] [--ceiling 9]
 
 Each round is a process that loads the bundle through the C++ loader of TensorFlow Serving and replays its warm-up
 requests; then come, of every signature and allowed batch size, a first request with contents that no warm-up request
@@ -52,7 +52,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_families(parser)
     parser.add_argument("--preset", choices=(SMALL, FULL), default=SMALL)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--runs", type=int, default=9, help="steady requests after each first one")
     parser.add_argument("--ceiling", type=float, default=float("inf"), help=f"exit with 1 above it; target {TARGET}")
     options = parser.parse_args()

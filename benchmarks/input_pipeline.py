@@ -1,6 +1,6 @@
 """What the input pipeline leaves of the training speed: real batches beside one batch that stays in memory, per preset.
 
-    python -m benchmarks.input_pipeline [FAMILY ...] [--rounds 5] [--seconds 2] [--floor 0]
+    python -m benchmarks.input_pipeline [FAMILY ...] [--rounds 7] [--seconds 1] [--floor 0]
 
 Both sides run the training's own compiled step and take turns in one process; a round is as many epochs as fill the
 seconds. Where other work disturbs the machine, the pairs of a round suffer alike and the median of their ratios stands.
@@ -88,8 +88,8 @@ def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_families(parser)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=2.0, help="of one side of a round")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=1.0, help="of one side of a round")
     parser.add_argument("--floor", type=float, default=0.0, help=f"exit with 1 below it; the target is {TARGET}")
     options = parser.parse_args()
     families = trainable(options.family)

@@ -20,7 +20,6 @@ import dataclasses
 import io
 import json
 import os
-import platform
 import re
 import shutil
 import socket
@@ -41,6 +40,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.machine import machine
 from localcloud.modelserver.library import InputTensor, Session
 from localcloud.modelserver.metrics import PROMETHEUS_PATH
 from localcloud.modelserver.tensors import to_proto
@@ -239,15 +239,6 @@ def _request(name: str, signature: str, input_name: str, value: np.ndarray[Any, 
 def _round(took: list[float], rate: float) -> Round:
     p50, p99 = np.percentile(np.array(took) * 1e3, [50, 99])
     return Round(rate, float(p50), float(p99))
-
-
-def machine() -> str:
-    """Describe the machine in one line."""
-    model = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        model = next((line.split(": ")[1] for line in info.read_text().splitlines() if "model name" in line), model)
-    return f"{model}, {os.cpu_count()} CPUs, {platform.system()} {platform.release()}, no GPU"
 
 
 def main() -> int:

@@ -56,8 +56,8 @@ def _golden(endpoints: dict[str, Endpoint], probes: dict[str, npt.NDArray[Any]])
     return answers
 
 
-def _shared(network: Any) -> Any:
-    """Return a function like the network that all signatures call, so that the graph holds its operations once."""
+def _compiled(network: Any) -> Any:
+    """Return the network as one function; all signatures call it, so that the graph holds its operations once."""
     import tensorflow as tf
 
     spec = tf.nest.map_structure(lambda one: tf.TensorSpec(one.shape, one.dtype), network.input)
@@ -65,7 +65,12 @@ def _shared(network: Any) -> Any:
     def core(given: Any) -> Any:
         return network(given, training=False)
 
-    compiled = tf.function(core, input_signature=[spec], autograph=False)
+    return tf.function(core, input_signature=[spec], autograph=False)
+
+
+def _shared(network: Any) -> Any:
+    """Return a function like the network that leads every signature into the same operations."""
+    compiled = _compiled(network)
     return lambda given, training=False: compiled(given)
 
 
@@ -81,9 +86,7 @@ def _frozen(network: Any) -> Any:
     size = network.count_params() * 4
     if size > _MAX_FROZEN_BYTES:
         raise ExportError(f"--freeze: {size} bytes of weights, a frozen graph takes {_MAX_FROZEN_BYTES}; leave it out")
-    spec = tf.nest.map_structure(lambda one: tf.TensorSpec(one.shape, one.dtype), network.input)
-    core = tf.function(lambda given: network(given, training=False), input_signature=[spec], autograph=False)
-    traced = core.get_concrete_function()
+    traced = _compiled(network).get_concrete_function()
     constant = convert_variables_to_constants_v2(traced)
 
     def run(given: Any, training: bool = False) -> Any:

@@ -18,6 +18,7 @@ from image_files import (
 from PIL import Image
 
 from model_export.errors import ExportError
+from model_export.loader import read_meta_graph
 
 pytestmark = pytest.mark.model
 
@@ -42,6 +43,13 @@ def test_the_three_signatures_agree_on_the_same_image(run_signature):
         np.testing.assert_array_equal(from_bytes[name], from_pixels[name])
     np.testing.assert_array_equal(classified["classes"], from_bytes["labels"])
     np.testing.assert_array_equal(classified["scores"], from_bytes["scores"])
+
+
+def test_the_graph_holds_the_network_once(version_folder):
+    """Not once per signature: small models are mostly graph."""
+    functions = read_meta_graph(version_folder).graph_def.library.function
+    holding = [each.signature.name for each in functions if any(node.op == "Conv2D" for node in each.node_def)]
+    assert len(holding) == 1
 
 
 def test_a_row_does_not_depend_on_its_batch(run_signature):
