@@ -30,7 +30,7 @@ _LONGEST_VARIABLE = 120_000
 
 
 def find_pulumi() -> str:
-    """Return the Pulumi CLI: the one on PATH, else the one that `make tools` made.
+    """Return the Pulumi CLI: the one on PATH, else the one of `make tools`, which comes without a language host.
 
     Raises:
         DeployError: If there is neither.
@@ -42,8 +42,7 @@ def find_pulumi() -> str:
         return str(toolchain.find("pulumi"))
     except toolchain.ToolchainError:
         raise DeployError(
-            "pulumi: must be on PATH (got nothing); "
-            "install it from https://www.pulumi.com/docs/install/, or run `make tools`"
+            "pulumi: must be on PATH (got nothing); install it from https://www.pulumi.com/docs/install/"
         ) from None
 
 
