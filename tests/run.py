@@ -22,7 +22,7 @@ LAYERS: dict[str, list[str]] = {
     "components": ["tests/components", "-m", f"not ({HEAVY})", "-n", "2"],
     "conformance": ["tests/conformance", "-n", "2"],
     "toolchain": ["tests/unit", "tests/cluster", "-m", "tools"],
-    "model": ["tests/model_export", "tests/modelserver", "-m", "model", "-n", "2", "--dist", "loadfile"],
+    "model": ["tests/model_export", "tests/modelserver", "-m", "model", "-n", "2", "--dist", "worksteal"],
     "engine": ["tests/engine", "-m", "engine"],
     "cluster": ["tests/cluster", "-m", "cluster"],
     "e2e": ["tests/e2e", "-m", "e2e"],
