@@ -12,6 +12,7 @@ from localcloud.clusters.access import admin_token
 from localcloud.providers.kubernetes.addons import ADD_ONS, chart_name
 from localcloud.providers.kubernetes.api import Api, ApiError
 from localcloud.providers.kubernetes.kubeconfig import load
+from model_export.job import TrainingJob, manifests
 from tests.conformance.kubernetes_api import encoded, objects_by_site, record, variants
 
 from .conftest import CLOUD
@@ -128,3 +129,15 @@ def test_a_rule_of_a_custom_kind_is_enforced(api, sent):
     wrong = first(sent, "Backend")
     wrong["spec"]["endpoints"] = [{"ip": {"address": "peer.example.com", "port": 8443}}]
     assert "address" in refusal(api, wrong)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_api_server_takes_a_training_job_and_its_pod(api, sent, workers):
+    job = TrainingJob(
+        name="train-yolo", image="registry.example.com/tricorn:1", claim="runs", family="yolo", preset="full",
+        data="coco:/runs/road/annotations.json", namespace=first(sent, "Deployment")["metadata"]["namespace"],
+        workers=workers, gpus=1, cpu="4", memory="16Gi",
+    )  # fmt: skip
+    found = manifests(job)
+    assert len(found) == workers
+    assert [reason for each in (*found, pod_of(found[-1])) if (reason := refusal(api, each))] == []
