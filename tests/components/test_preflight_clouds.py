@@ -5,21 +5,16 @@ from __future__ import annotations
 import importlib
 import json
 import re
-import runpy
 from pathlib import Path
 from typing import Any
 
-import pulumi
 import pytest
 
 from components._preflight_static import NAME_LIMITS
-from tests.components.cloud_answers import Answer, Refused
-from tests.components.fake_bundle import write_bundle
+from tests.components.cloud_answers import Refused
+from tests.components.preflight_program import ZONES, starter
 from tests.components.preflight_settings import SITES, raw
-from tests.components.recording import Recording
 
-ROOT = Path(__file__).resolve().parents[2]
-ZONES = {"aws:index/getAvailabilityZones:getAvailabilityZones": {"names": [f"us-east-1{zone}" for zone in "abcdef"]}}
 STATE = "pulumi:pulumi:readStackResourceOutputs"
 QUOTA = "aws:servicequotas/getServiceQuota:getServiceQuota"
 OFFERS = "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings"
@@ -28,53 +23,9 @@ GCP_QUOTA, GCP_MACHINES = "gcp:cloudquota/getSQuotaInfo:getSQuotaInfo", "gcp:com
 GCP_ZONES, GKE = "gcp:compute/getZones:getZones", "gcp:container/getEngineVersions:getEngineVersions"
 
 
-class Outcome:
-    """A program that ran: what it said and what it registered."""
-
-    def __init__(self, recording: Recording | None, error: str, warnings: list[str]):
-        self.recording, self.error, self.warnings = recording, error, warnings
-        self.lines = error.splitlines()[1:]
-
-    def warned(self, *words: str) -> bool:
-        return any(all(word in line for word in words) for line in self.warnings)
-
-
 @pytest.fixture
 def program(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """program(settings, answers=None, preview=True) -> Outcome."""
-    monkeypatch.chdir(tmp_path)
-    write_bundle(tmp_path / "build" / "bundles" / "scenes")
-
-    def start(settings: dict[str, Any], answers: dict[str, Answer] | None = None, *, preview: bool = True) -> Outcome:
-        warnings: list[str] = []
-        registered: list[str] = []
-        original = pulumi.Resource.__init__
-
-        def counting(self: Any, t: str, name: str, *args: Any, **options: Any) -> None:
-            registered.append(t)
-            original(self, t, name, *args, **options)
-
-        monkeypatch.setattr(pulumi.log, "warn", warnings.append)
-        monkeypatch.setattr(pulumi, "export", lambda name, value: None)
-        pulumi.runtime.set_all_config({"tricorn:settings": json.dumps(settings)})
-
-        def build() -> None:
-            runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
-
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(pulumi.Resource, "__init__", counting)
-            try:
-                recording = run(build, preview=preview, answers={**ZONES, **(answers or {})})
-                error = ""
-            except pulumi.RunError as refused:
-                recording, error = None, str(refused)
-                made = {t for t in registered if not t.startswith("pulumi:")}
-                assert not made, f"declared before the preflight: {made}"
-            finally:
-                pulumi.runtime.set_all_config({})
-        return Outcome(recording, error, warnings)
-
-    return start
+    return starter(run, tmp_path, monkeypatch)
 
 
 def quotas(**values: float) -> Any:
@@ -125,26 +76,6 @@ def test_a_quota_names_code_have_need_and_the_words_that_ask_for_more(program):
         "VT instances (have 4, need 8, at aws); lower max, or ask for more: aws service-quotas "
         "request-service-quota-increase --service-code ec2 --quota-code L-DB2E81BA --desired-value 8 --region us-east-1"
     )
-
-
-def test_a_container_smaller_than_the_measured_model_ends_the_preview(program):
-    models = {"scenes": {"bundle": "build/bundles/scenes", "stable": 1, "resources": {"memoryMib": 256}}}
-    lines = program(raw(pools={}, models=models)).lines
-    assert [line.partition(" (")[2] for line in lines] == [
-        f"have 256 MiB, need 300 MiB, at {site}); leave models.scenes.resources.memoryMib out, which gives twice what "
-        "was measured, or raise it"
-        for site in SITES
-    ]
-
-
-def test_pods_without_a_pool_that_the_system_pool_cannot_hold_end_the_preview(program):
-    scenes = {"bundle": "build/bundles/scenes", "stable": 1, "replicas": {"min": 4, "max": 4}}
-    models = {"scenes": {**scenes, "resources": {"memoryMib": 9000}}}
-    lines = program(raw(pools={}, models=models, systemPool={"max": 2})).lines
-    for site in SITES:
-        (line,) = (line for line in lines if f"at {site})" in line)
-        assert "systemPool.max: the models' fewest pods do not fit the memory of the most nodes" in line
-        assert "version 1 of scenes 4 x 9000 MiB (300 MiB measured)" in line
 
 
 def test_spot_and_on_demand_are_quotas_of_their_own(program):
