@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from benchmarks.machine import load, machine, spread, versions
-from benchmarks.models import add_families, quiet, sample, trainable, vocabulary
+from benchmarks.models import add_families, quiet, sample, trainable
 from model_export.registry import SMALL, Family
 
 TARGET = 0.95
@@ -50,6 +50,7 @@ def measure(family: Family, rounds: int, seconds: float) -> Measured:
     import keras
     import tensorflow as tf
 
+    from model_export.datasets.texts import vocabulary
     from model_export.tasks import training_of
     from model_export.training.schedules import optimizer
     from model_export.training.trainer import EPOCHS_AT_ONCE, train_batches, train_step

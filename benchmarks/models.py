@@ -12,19 +12,18 @@ from typing import Any
 from model_export import children, datasets, registry
 from model_export.datasets.records import Dataset
 from model_export.errors import ExportError
-from model_export.registry import Family, Preset, Task, TextInput
+from model_export.registry import Family, Task
 
 SAMPLES = {Task.CLASSIFY: "digits", Task.DETECT: "shapes", Task.SEGMENT: "shapes-masks", Task.LABEL: "languages"}
 """The sample data of a task."""
 WEIGHTS = "weights"
 """In place of a preset's name: the published weights of a family that has any."""
 EXPORT_TIMEOUT_S = 300.0
-QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"}
 
 
 def quiet() -> None:
     """Keep TensorFlow, which is not imported yet, from its start-up messages and from a GPU."""
-    os.environ.update(QUIET)
+    os.environ.update(children.ENVIRONMENT)
 
 
 def add_families(parser: argparse.ArgumentParser) -> None:
@@ -87,15 +86,6 @@ def probed(folder: Path, arguments: Sequence[str]) -> Any:
 
 def _note(line: str) -> None:
     print(f"    {line}", file=sys.stderr, flush=True)
-
-
-def vocabulary(dataset: Dataset, preset: Preset) -> tuple[str, ...]:
-    """Return the tokens that a text model tells apart; nothing for an image model."""
-    if not isinstance(preset.input, TextInput):
-        return ()
-    from model_export.tokens import vocabulary_of
-
-    return vocabulary_of((dataset.train.content(row) for row in range(len(dataset.train))), preset.input)
 
 
 def sample(family: Family) -> Dataset:

@@ -19,7 +19,8 @@ import time
 from pathlib import Path
 
 from benchmarks.machine import load, machine, versions
-from benchmarks.models import QUIET, SAMPLES, add_families, trainable
+from benchmarks.models import SAMPLES, add_families, trainable
+from model_export.children import ENVIRONMENT
 from model_export.registry import SMALL, Family
 
 TARGET_MINUTES = 15
@@ -39,7 +40,7 @@ def train(family: Family, epochs: int | None, folder: Path) -> tuple[float, list
     ends: list[float] = []
     last = ""
     with subprocess.Popen(
-        command, cwd=ROOT, env=os.environ | QUIET, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+        command, cwd=ROOT, env=os.environ | ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
     ) as process:
         for line in process.stdout or ():
             last = line.strip()

@@ -11,9 +11,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.models import WEIGHTS, sample, vocabulary
+from benchmarks.models import WEIGHTS, sample
 from model_export import registry, saved_model
 from model_export.children import child
+from model_export.datasets.texts import vocabulary
 from model_export.exportable import exportable
 from model_export.registry import SMALL, Family, TextInput
 from model_export.training import run as runs

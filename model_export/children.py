@@ -26,12 +26,13 @@ _PR_SET_PDEATHSIG = 1
 _RESULT = "result: "
 _ERROR = "error: "
 _STATUS_EVERY_S = 5.0
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "PYTHONHASHSEED": "0",
     "CUDA_VISIBLE_DEVICES": "-1",
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "KERAS_BACKEND": "tensorflow",
 }
+"""Of every child: the same hashes every time, no GPU, and no start-up messages of TensorFlow."""
 
 
 @contextlib.contextmanager
@@ -101,7 +102,7 @@ def run(module: str, arguments: Sequence[str], cwd: Path, timeout_s: float, say:
     Raises:
         ExportError: If the child reports an error, crashes or takes too long.
     """
-    environment = os.environ | _ENVIRONMENT | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = os.environ | ENVIRONMENT | {"PYTHONPATH": str(Path(__file__).parents[1])}
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],

@@ -12,10 +12,9 @@ from typing import Annotated, Any
 import typer
 
 from model_export import datasets, registry
-from model_export.datasets.records import Dataset
 from model_export.errors import ExportError, Interrupted
 from model_export.job import TrainingJob, text
-from model_export.registry import Family, Preset, TextInput
+from model_export.registry import Family
 from model_export.samples import sample
 from model_export.training.progress import Meter, meter
 from model_export.training.run import Order, Progress
@@ -61,6 +60,7 @@ def _train(
     strategy: str, shown: Meter,
 ) -> Progress:  # fmt: skip
     shown.phase("loading TensorFlow")
+    from model_export.datasets.texts import vocabulary
     from model_export.training.trainer import train as run
 
     shown.phase("reading the data")
@@ -72,7 +72,7 @@ def _train(
     order = Order(
         family=family.name, preset=preset, data=data, data_digest=dataset.digest, classes=dataset.classes,
         license=dataset.license, seed=seed, recipe=recipe, mixed_precision=mixed_precision,
-        vocabulary=_vocabulary(dataset, family.preset(preset)),
+        vocabulary=vocabulary(dataset, family.preset(preset)),
     )  # fmt: skip
     shown.say(f"training {family.name} ({preset}) on {len(dataset.train)} examples, {len(dataset.classes)} classes")
     return run(out, order, family.preset(preset), dataset, strategy, shown.say, shown)
@@ -114,14 +114,6 @@ def job(
         namespace=namespace, workers=workers, gpus=gpus, cpu=cpu, memory=memory, arguments=tuple(arguments or ()),
     )  # fmt: skip
     print(text(wanted), end="")
-
-
-def _vocabulary(dataset: Dataset, preset: Preset) -> tuple[str, ...]:
-    if not isinstance(preset.input, TextInput):
-        return ()
-    from model_export.tokens import vocabulary_of
-
-    return vocabulary_of((dataset.train.content(row) for row in range(len(dataset.train))), preset.input)
 
 
 def _quiet() -> None:

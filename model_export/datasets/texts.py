@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from model_export.datasets.batches import PREFETCHED, ordered, untuned
-from model_export.datasets.records import Examples, whole_batches
-from model_export.registry import TextInput
-from model_export.tokens import encode, table_in_memory
+from model_export.datasets.records import Dataset, Examples, whole_batches
+from model_export.registry import Preset, TextInput
+from model_export.tokens import encode, table_in_memory, vocabulary_of
 
 _AT_ONCE = 1024
 """Texts that are split together; bounds the memory for their tokens."""
@@ -58,3 +58,10 @@ class TextPipeline:
         import tensorflow as tf
 
         return untuned(tf.data.Dataset.from_tensor_slices(self._ids)).batch(self._batch_size)
+
+
+def vocabulary(dataset: Dataset, preset: Preset) -> tuple[str, ...]:
+    """Return the tokens of the training texts that a text model tells apart; nothing for an image model."""
+    if not isinstance(preset.input, TextInput):
+        return ()
+    return vocabulary_of((dataset.train.content(row) for row in range(len(dataset.train))), preset.input)

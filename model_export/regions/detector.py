@@ -66,9 +66,10 @@ class TwoStageDetector:
         most = tf.reduce_max(overlap, axis=-1)
         # Without this an object that no anchor overlaps well would never be learnt.
         fits = (overlap >= tf.reduce_max(overlap, axis=1, keepdims=True)) & (overlap > 0)
-        holds = tf.reduce_any(fits, axis=-1) | (most >= _OBJECT)
+        best = tf.reduce_any(fits, axis=-1)
+        holds = best | (most >= _OBJECT)
         fitting = tf.argmax(tf.where(fits, overlap, -1.0), axis=-1, output_type=tf.int32)
-        nearest = tf.where(tf.reduce_any(fits, axis=-1) & (most < _OBJECT), fitting, nearest)
+        nearest = tf.where(best & (most < _OBJECT), fitting, nearest)
         weights = _balanced(holds, ~holds & (most < _GROUND))
         found = cross_entropy_of_each(logits, tf.cast(holds, tf.float32), weights=weights)
         targets = encode(tf.gather(boxes, nearest, batch_dims=1), anchors)

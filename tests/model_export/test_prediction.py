@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from bundle_runner import unpack
 from PIL import Image
-from trained_models import DATA, FAMILIES
+from trained_models import FAMILIES
 from training_command import ROOT
 
+from benchmarks.models import SAMPLES
 from model_export.registry import Task, find
 from serving.model_config import BASE_PATH, batching_config, models_config
 from tests.modelserver.running_server import RunningServer
@@ -30,7 +31,7 @@ def held_out(task):
     """Return the class names and the first held-out examples of the task's sample set."""
     from model_export.datasets import load
 
-    dataset = load(DATA[task], 0)
+    dataset = load(SAMPLES[task], 0)
     return dataset.classes, dataset.test.pick(range(ASKED))
 
 

@@ -5,11 +5,10 @@ import fcntl
 
 from training_command import SLOW_S, run, successful
 
-from model_export.registry import SMALL, Task, all_families
+from benchmarks.models import SAMPLES
+from model_export.registry import SMALL, all_families
 
 FAMILIES = tuple(name for name, family in all_families().items() if SMALL in family.presets)
-DATA = {Task.CLASSIFY: "digits", Task.DETECT: "shapes", Task.SEGMENT: "shapes-masks", Task.LABEL: "languages"}
-"""Sample set that the families of a task are trained on."""
 
 
 class TrainedModels:
@@ -24,7 +23,7 @@ class TrainedModels:
     def run(self, name):
         """Return the folder of a finished run."""
         folder = self._folder / "runs" / name
-        data = DATA[all_families()[name].task]
+        data = SAMPLES[all_families()[name].task]
         self._once(f"{name}.run", "train", name, "--data", data, "--out", folder)
         return folder
 
