@@ -7,6 +7,7 @@ ports. Warm means: Python environment, tools and model bundle are there already.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -70,6 +71,7 @@ def localcloud(command: str, environment: dict[str, str]) -> float:
 
 def main() -> None:
     """Measure and print."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     with tempfile.TemporaryDirectory() as directory:
         root = Path(directory) / "local"
         environment = {**os.environ, "TRICORN_LOCAL": str(root)}

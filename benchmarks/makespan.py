@@ -9,8 +9,8 @@ Usage: `python -m benchmarks.makespan [scale]`, by default 8: a cluster takes 75
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -141,7 +141,11 @@ def measure(paths: RunPaths, scale: float) -> None:
 
 def main() -> None:
     """Measure with local clouds of its own."""
-    scale = float(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT_SCALE
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "scale", nargs="?", type=float, default=DEFAULT_SCALE, help="what creation times are divided by"
+    )
+    scale = parser.parse_args().scale
     with local_clouds() as (paths, _):
         measure(paths, scale)
 

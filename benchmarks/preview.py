@@ -8,13 +8,13 @@ previews the stack with twice the sites and prints the exponent of the time's gr
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import re
 import shutil
 import statistics
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -89,7 +89,9 @@ def growth(directory: Path, environment: dict[str, str], rounds: int) -> None:
 
 def main() -> None:
     """Measure and print."""
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rounds", nargs="?", type=int, default=5)
+    rounds = parser.parse_args().rounds
     with local_clouds() as (paths, directory):
         environment = engine.environment(paths)
         engine.pulumi(paths, "stack", "init", "prod")
